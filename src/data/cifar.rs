@@ -36,7 +36,7 @@ impl Cifar10 {
     /// unpacked.
     ///
     /// # Errors
-    /// [`Error::File`], naming the file, where one is missing, is empty or ends within an image, or a label is above 9.
+    /// [`Error::File`], naming the file, if one is missing, is empty or ends within an image, or a label is above 9.
     ///
     /// ```no_run
     /// # use wgrad::data::Cifar10;

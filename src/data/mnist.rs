@@ -20,8 +20,8 @@ impl Mnist {
     /// Reads the four IDX files under their original names, each gzipped or not, from a folder.
     ///
     /// # Errors
-    /// [`Error::File`], naming the file, where one is missing, cut off, longer than it says, not IDX, of another
-    /// type or size, where images and labels differ in number, or a label is above 9.
+    /// [`Error::File`], naming the file, if one is missing, cut off, longer than it says, not IDX, of another
+    /// type or size, if images and labels differ in number, or a label is above 9.
     ///
     /// ```no_run
     /// # use wgrad::{Device, data::Mnist};

@@ -28,7 +28,7 @@ impl Stl10 {
     /// classes begin at 0.
     ///
     /// # Errors
-    /// [`Error::File`], naming the file, where one is missing, is empty or ends within an image, where images and labels differ
+    /// [`Error::File`], naming the file, if one is missing, is empty or ends within an image, if images and labels differ
     /// in number, a label is not 1 to 10, or a fold names an image that there is not.
     ///
     /// ```no_run

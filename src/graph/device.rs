@@ -291,7 +291,7 @@ impl Device {
     /// Submits everything recorded and waits until it is done.
     ///
     /// # Errors
-    /// Everything that went wrong since the last synchronisation: a lost device, memory that ran out,
+    /// Any error since the last synchronisation: a lost device, memory that ran out,
     /// an index out of range, a time-out.
     pub fn sync(&self) -> Result<()> {
         pollster::block_on(self.synchronise(Waiting::Here))

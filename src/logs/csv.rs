@@ -44,7 +44,7 @@ impl CsvLog {
     /// half a line, which an aborted run may leave. Without a file, this is [`create`](CsvLog::create).
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File), also where a line is not a row of such a log.
+    /// [`Error::File`](crate::Error::File), also if a line is not a row of such a log.
     pub fn resume(path: &Path, step: u64) -> Result<CsvLog> {
         let (columns, mut rows) = read(path)?;
         rows.retain(|row| row.step <= step);
@@ -80,7 +80,7 @@ impl CsvLog {
     /// The rows of a file; none where there is no file.
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File), also where a line is not a row of such a log.
+    /// [`Error::File`](crate::Error::File), also if a line is not a row of such a log.
     pub fn read(path: &Path) -> Result<Vec<Record>> {
         Ok(read(path)?.1)
     }

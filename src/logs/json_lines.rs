@@ -39,7 +39,7 @@ impl JsonLinesLog {
     /// half a line, which an aborted run may leave. Without a file, this is [`create`](JsonLinesLog::create).
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File), also where a line is not a row of such a log.
+    /// [`Error::File`](crate::Error::File), also if a line is not a row of such a log.
     pub fn resume(path: &Path, step: u64) -> Result<JsonLinesLog> {
         let text = lines::read_whole(path)?;
         let mut kept = String::new();
@@ -65,7 +65,7 @@ impl JsonLinesLog {
     /// The rows of a file, the scalars of each in the order of their names; none where there is no file.
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File), also where a line is not a row of such a log.
+    /// [`Error::File`](crate::Error::File), also if a line is not a row of such a log.
     pub fn read(path: &Path) -> Result<Vec<Record>> {
         rows(path, &lines::read_whole(path)?).map(|(_, row)| row).collect()
     }

@@ -93,7 +93,7 @@ impl CalibrationError {
     /// an empty bin).
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn bins(&self) -> Result<Vec<(u64, f64, f64)>> {
         let counts = self.counts.read()?;
         let confidences = self.confidences.read()?.unwrap_or_else(|| vec![0.0; counts.len() / 2]);

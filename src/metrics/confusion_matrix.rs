@@ -52,7 +52,7 @@ impl ConfusionMatrix {
     /// Waits for the matrix, in row-major order; those of several labels or items follow one another. A fraction of nothing is 0.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn matrix(&self, normalize: Normalize) -> Result<Vec<f64>> {
         let counts = self.counts()?;
         let size = match self.task {

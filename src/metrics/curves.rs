@@ -90,7 +90,7 @@ impl Curves {
     /// (micro), or the mean of the classes' curves over all their false positive rates (macro).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a weighted curve; everything that went wrong on the device since the last synchronisation.
+    /// [`Error::Invalid`] for a weighted curve; any error of the device since the last synchronisation.
     pub fn roc(&self, average: Average) -> Result<Vec<RocCurve>> {
         let curves: Vec<RocCurve> = self.steps(average)?.iter().map(RocCurve::new).collect();
         if average != Average::Macro || self.task == Task::Binary {
@@ -149,7 +149,7 @@ impl Curves {
     /// averages leave it out; with given thresholds it has 0.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn average_precision(&self, average: Average) -> Result<Vec<f64>> {
         self.averaged(average, |steps| {
             let curves = self.precision_recall_of(steps, average);

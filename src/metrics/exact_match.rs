@@ -39,7 +39,7 @@ impl ExactMatch {
     /// An empty metric.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a binary task, which has no wholes, and where the options don't fit the task; errors of
+    /// [`Error::Invalid`] for a binary task, which has no wholes, and if the options don't fit the task; errors of
     /// the device.
     pub fn new(device: &Device, task: Task, options: &ClassificationOptions) -> Result<ExactMatch> {
         options.check(OP, task)?;
@@ -55,7 +55,7 @@ impl ExactMatch {
     /// Waits for the share, or for that of each item with [`Samplewise`](MultidimAverage::Samplewise).
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn shares(&self) -> Result<Vec<f64>> {
         if self.options.multidim_average == MultidimAverage::Global {
             return Ok(vec![self.right.read()?[0] as f64 / self.total.max(1) as f64]);

@@ -45,7 +45,7 @@ impl LogLoss {
     /// Waits for the mean.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn mean(&self) -> Result<f64> {
         let sum = self.sums.read()?.map_or(0.0, |sums| sums[0]);
         Ok(-sum / self.labels.total()? as f64)

@@ -20,7 +20,7 @@ pub trait Metric: Send {
     /// order. The metric stays as it is: more batches may follow.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     fn compute(&self) -> Result<Vec<(String, f64)>>;
 
     /// Forgets all batches.

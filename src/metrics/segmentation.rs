@@ -153,7 +153,7 @@ impl SegmentationScores {
     /// The fraction of pixels with the right class; NaN without pixels.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn pixel_accuracy(&self) -> Result<f64> {
         Ok(accuracy(&self.pixels.counts()?))
     }

@@ -146,7 +146,7 @@ macro_rules! tallied {
             /// Waits for the counts since the last reset.
             ///
             /// # Errors
-            /// Everything that went wrong on the device since the last synchronisation.
+            /// Any error of the device since the last synchronisation.
             pub fn counts(&self) -> Result<Counts> {
                 self.tally.counts()
             }

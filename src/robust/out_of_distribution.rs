@@ -86,7 +86,7 @@ impl Separation {
     /// Compares the scores of images from inside and from outside of the training's distribution, `[N]` and `[M]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes, and where either are none; everything that went wrong on the device.
+    /// [`Error::Invalid`] for other shapes, and if one of the sets is empty; errors of the device.
     pub fn of(inside: &Tensor, outside: &Tensor) -> Result<Separation> {
         let (&[first], &[second]) = (&inside.shape()[..], &outside.shape()[..]) else {
             let rule = format!("scores {} and {}; expected [N] and [M]", inside.shape(), outside.shape());

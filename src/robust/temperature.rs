@@ -39,7 +39,7 @@ impl TemperatureScaling {
     /// is read once.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes, labels outside the classes, logits that are not finite, and where no temperature is
+    /// [`Error::Invalid`] for other shapes, labels outside the classes, logits that are not finite, and if no temperature is
     /// best: every answer is right, so that 0 would be, or answers are no better than chance, so that it would be infinite.
     pub fn fit(logits: &Tensor, labels: &Tensor) -> Result<TemperatureScaling> {
         let invalid = |rule: String| Err(Error::invalid(OP, rule));

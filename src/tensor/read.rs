@@ -9,7 +9,7 @@ impl Tensor {
     /// The values in row-major order. Computes everything they need, and waits for it.
     ///
     /// # Errors
-    /// [`Error::WrongDType`] if `T` is not the tensor's type, and everything that went wrong on the device
+    /// [`Error::WrongDType`] if `T` is not the tensor's type, and errors of the device
     /// since the last synchronisation.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         pollster::block_on(self.values(Waiting::Here))

@@ -51,7 +51,7 @@ impl BatchSizeFinder {
     /// Runs the trials. `loss` gives the loss of a batch of a size; the contents of the batch do not matter.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if an option is out of its range; where the smallest size does not fit, the error that
+    /// [`Error::Invalid`] if an option is out of its range; if the smallest size does not fit, the error that
     /// says so; those of `loss` and of the steps that have nothing to do with memory.
     pub fn run(
         &self,

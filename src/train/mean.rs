@@ -59,7 +59,7 @@ impl RunningMean {
     /// Waits for the mean; NaN of nothing.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn read(&self) -> Result<f64> {
         Ok(f64::from(self.sum.value().item::<f32>()?) / self.weight as f64)
     }

@@ -47,7 +47,7 @@ impl RandomChoice {
     /// With transforms and, where they are not equally likely, a weight for each.
     ///
     /// # Errors
-    /// [`Error::Invalid`] without transforms, with another number of weights, and where no weight is positive.
+    /// [`Error::Invalid`] without transforms, with another number of weights, and if no weight is positive.
     pub fn new(transforms: Vec<Box<dyn Transform>>, p: Option<&[f64]>) -> Result<RandomChoice> {
         const OP: &str = "RandomChoice";
         if transforms.is_empty() {

@@ -97,7 +97,7 @@ pub struct Report {
 ///
 /// # Errors
 /// [`Error::File`] if the file can't be read, is damaged, or holds numbers that a parameter's type does not have;
-/// [`Error::UnfitWeights`] if it doesn't fit, or with [`partial`](LoadOptions::partial) where nothing does;
+/// [`Error::UnfitWeights`] if it doesn't fit, or with [`partial`](LoadOptions::partial) if nothing does;
 /// [`Error::Invalid`] if two parameters have one name, or two names of the file become one. Nothing has changed then, unless
 /// reading fails in the middle of the file.
 pub fn load(path: impl AsRef<Path>, model: &dyn Module, options: &LoadOptions) -> Result<Report> {
@@ -108,7 +108,7 @@ pub fn load(path: impl AsRef<Path>, model: &dyn Module, options: &LoadOptions) -
 /// Builds the network that a file says its weights belong to, and loads them.
 ///
 /// # Errors
-/// As [`Metadata::read`] and [`load`]; [`Error::File`] too where no network fits the file's description.
+/// As [`Metadata::read`] and [`load`]; [`Error::File`] also if no network fits the file's description.
 pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<(Box<dyn Module>, Metadata)> {
     let (model, metadata) = build(path.as_ref(), device)?;
     load(path, &*model, &LoadOptions::default())?;

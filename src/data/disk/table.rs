@@ -17,7 +17,7 @@ pub struct TableColumns<'a> {
 /// A CSV table whose rows name an image and its class. Paths are below `folder`; classes are numbered by name.
 ///
 /// # Errors
-/// [`Error::File`], with the line, where the table is missing or damaged, has no such column or no rows, or a field is empty.
+/// [`Error::File`], with the line, if the table is missing or damaged, has no such column or no rows, or a field is empty.
 ///
 /// ```no_run
 /// use wgrad::data::{ColorMode, TableColumns, image_table};

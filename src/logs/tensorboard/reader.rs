@@ -47,7 +47,7 @@ pub enum Value {
 /// a running or an aborted program, is ignored.
 ///
 /// # Errors
-/// [`Error::File`], also where a record is damaged.
+/// [`Error::File`], also if a record is damaged.
 pub fn read(path: &Path) -> Result<Vec<Entry>> {
     let file = fs::read(path).map_err(|error| Error::file(path, error))?;
     let mut entries = Vec::new();

@@ -180,7 +180,7 @@ impl MeanAveragePrecision {
     /// Waits for the images, and matches them.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn summary(&self) -> Result<MeanAveragePrecisionSummary> {
         let scenes = self.scenes.read()?;
         let apart = self.by_class(&scenes, false);

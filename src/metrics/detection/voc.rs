@@ -85,7 +85,7 @@ impl VocAveragePrecision {
     /// Waits for the images, and matches them.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn summary(&self) -> Result<VocSummary> {
         let scenes = self.scenes.read()?;
         let counted = scenes.iter().flat_map(|scene| &scene.truths).filter(|truth| !truth.is_ignored);

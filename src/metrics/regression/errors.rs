@@ -92,7 +92,7 @@ impl MeanSquaredError {
     /// The value of each output.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         let means = self.terms.means(self.options.num_outputs)?;
         Ok(if self.options.squared { means } else { means.into_iter().map(f64::sqrt).collect() })
@@ -151,7 +151,7 @@ impl MeanAbsoluteError {
     /// The value of each output.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         self.terms.means(self.num_outputs)
     }

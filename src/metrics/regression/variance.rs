@@ -175,7 +175,7 @@ impl R2Score {
     /// The score, or one for each output.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         let (outputs, n) = (self.moments.read()?, self.moments.items as f64);
         if self.moments.items < 2 {
@@ -240,7 +240,7 @@ impl ExplainedVariance {
     /// The value, or one for each output.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         let outputs = self.moments.read()?;
         let scores = outputs.iter().map(|of| explained(of.variance_v, of.variance_u)).collect();
@@ -292,7 +292,7 @@ impl PearsonCorrCoef {
     /// The coefficient of each output.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         let correlation = |of: Spread| (of.covariance / (of.variance_u * of.variance_v).sqrt()).clamp(-1.0, 1.0);
         let values: Vec<f64> = self.moments.read()?.into_iter().map(correlation).collect();

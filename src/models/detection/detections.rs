@@ -76,7 +76,7 @@ impl Detections {
     /// Waits for the device and reads the objects of each image, the best first.
     ///
     /// # Errors
-    /// Everything that went wrong on the device since the last synchronisation.
+    /// Any error of the device since the last synchronisation.
     pub fn to_vec(&self) -> Result<Vec<Vec<Detection>>> {
         let rows = self.rows()?;
         let values = rows.to_f64()?;

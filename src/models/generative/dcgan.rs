@@ -59,7 +59,7 @@ impl DcganGenerator {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a size that is not a power of two or below 8, and where something is 0; errors of the device.
+    /// [`Error::Invalid`] for a size that is not a power of two or below 8, and if something is 0; errors of the device.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::generative::{DcganGenerator, DcganOptions}, nn::{Module, Scope}};

@@ -54,7 +54,7 @@ impl RrdbNet {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another scale, and where a number of channels is 0; errors of the device.
+    /// [`Error::Invalid`] for another scale, and if a number of channels is 0; errors of the device.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::generative::{RrdbNet, RrdbNetOptions}, nn::{Module, Scope}};

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// [`Error::Invalid`] if the scores have other than three dimensions or no class for the blank, or lengths are not one for
-/// each sample, `T` at most; everything that went wrong on the device.
+/// each sample, `T` at most; errors of the device.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor, models::recognition::ctc_greedy_decode};

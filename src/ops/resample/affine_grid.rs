@@ -25,7 +25,7 @@ impl Tensor {
     /// edges.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes, and where a size is 0; [`Error::WrongDType`] for types other than floats.
+    /// [`Error::Invalid`] for other shapes, and if a size is 0; [`Error::WrongDType`] for types other than floats.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

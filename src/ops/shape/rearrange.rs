@@ -78,7 +78,7 @@ impl Tensor {
     /// `output[.., k, i r + a, j r + b] = self[.., (k r + a) r + b, i, j]`, for `r` the upscale factor.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with fewer than 3 dimensions, where the factor is 0, and where its square does not divide the
+    /// [`Error::Invalid`] with fewer than 3 dimensions, if the factor is 0, and if its square does not divide the
     /// channels.
     ///
     /// ```
@@ -106,7 +106,7 @@ impl Tensor {
     /// `[.., c r^2, h, w]`, for `r` the downscale factor.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with fewer than 3 dimensions, where the factor is 0, and where it does not divide height and
+    /// [`Error::Invalid`] with fewer than 3 dimensions, if the factor is 0, and if it does not divide height and
     /// width.
     ///
     /// ```
@@ -134,7 +134,7 @@ impl Tensor {
     /// unchanged.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with fewer than 3 dimensions and where `groups` is 0 or does not divide the channels.
+    /// [`Error::Invalid`] with fewer than 3 dimensions and if `groups` is 0 or does not divide the channels.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

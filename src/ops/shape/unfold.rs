@@ -246,8 +246,8 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Invalid`] for other ranks, an empty dimension besides the batch, zeros among the sizes, dilation and
-    /// stride, rows that `R S` does not divide, and where `L` is another number; [`Error::WrongDType`] for integers;
-    /// [`Error::TooLarge`], also where remainders of the dilation by a stride above 65,536 don't fit 32 bits.
+    /// stride, rows that `R S` does not divide, and if `L` is another number; [`Error::WrongDType`] for integers;
+    /// [`Error::TooLarge`], also if remainders of the dilation by a stride above 65,536 don't fit 32 bits.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, UnfoldOptions};

@@ -59,7 +59,7 @@ impl EpsilonGreedy {
     /// The device is read, unless all are random.
     ///
     /// # Errors
-    /// Those of [`Tensor::argmax`], and everything that went wrong on the device.
+    /// Those of [`Tensor::argmax`], and errors of the device.
     pub fn choose(&mut self, values: &Tensor, epsilon: f64) -> Result<Vec<usize>> {
         let (count, actions) = (values.shape()[0], values.shape().get(1).copied().unwrap_or(0));
         let words = self.words.under(self.choices);
