@@ -6,7 +6,7 @@ use crate::dtype::Element;
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
 
-/// Values of some sizes, in row-major order. As a [`Dataset`] it holds one item for each place of its first dimension.
+/// Values of some sizes, in row-major order. As a [`Dataset`] it holds one item for each position of its first dimension.
 ///
 /// ```
 /// use wgrad::data::{Array, Dataset};

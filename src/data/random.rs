@@ -42,7 +42,7 @@ impl Words {
         (self.word(at) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Brings some values in a random order: Fisher and Yates' shuffle, from the last place down.
+    /// Brings some values in a random order: Fisher and Yates' shuffle, from the last position down.
     pub fn shuffle<T>(self, values: &mut [T]) {
         for i in (1..values.len()).rev() {
             values.swap(i, self.below(i, i + 1));

@@ -26,7 +26,7 @@ pub struct Drawing {
     pub masks: Vec<Image>,
 }
 
-/// Filled circles, squares and triangles of random colour, size and place on a noisy background.
+/// Filled circles, squares and triangles of random colour, size and position on a noisy background.
 ///
 /// An item follows from the seed and its number alone, with the same bytes on every machine. A shape is between a quarter and
 /// half as wide as the image's shorter side, none overlaps another, and each channel of its colour differs from the background's
@@ -135,7 +135,7 @@ impl Dataset for Shapes {
     }
 }
 
-/// A shape at its place.
+/// A shape at its position.
 struct Shape {
     class: usize,
     /// Row and column, between pixels.

@@ -1,4 +1,4 @@
-//! Reads values back: the only place that waits.
+//! Reads values back: the only code that waits.
 
 use crate::device::fault::FAULT_BYTES;
 use crate::device::{Buffer, Gpu, queue};

@@ -28,7 +28,7 @@ pub struct LossSurface {
 }
 
 impl LossSurface {
-    /// The loss at the places of these numbers along the first and the second direction.
+    /// The loss at the positions of these numbers along the first and the second direction.
     pub fn at(&self, x: usize, y: usize) -> f64 {
         self.losses[y * self.places.len() + x]
     }

@@ -104,7 +104,7 @@ impl Explainer<'_> {
         }
     }
 
-    /// The expectation of `(x - x0) d score / d x` at a random place between a noisy image and a random baseline (Lundberg and
+    /// The expectation of `(x - x0) d score / d x` at a random position between a noisy image and a random baseline (Lundberg and
     /// Lee, "A Unified Approach to Interpreting Model Predictions", 2017): Shapley values of a model that is linear between
     /// them. `baselines` are `[B, ..]`, of which each sample draws one for each image.
     ///

@@ -1,7 +1,7 @@
 //! Gauss-Legendre quadrature between 0 and 1.
 
-/// The places and weights of the rule of `count` points, by falling place: zeros of the Legendre polynomial, found by Newton's
-/// method.
+/// The positions and weights of the rule of `count` points, by falling position: zeros of the Legendre polynomial, found by
+/// Newton's method.
 pub(super) fn gauss_legendre(count: usize) -> Vec<(f64, f64)> {
     let point = |index: usize| {
         let mut x = (std::f64::consts::PI * (index as f64 + 0.75) / (count as f64 + 0.5)).cos();

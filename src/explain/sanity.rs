@@ -21,7 +21,7 @@ impl Randomized {
     }
 }
 
-/// Spearman's rank correlation of each image's numbers in two maps `[N, ..]`: the correlation of their places in order, where
+/// Spearman's rank correlation of each image's numbers in two maps `[N, ..]`: the correlation of their positions in order, where
 /// equal numbers share the mean of theirs. NaN where all numbers of a map are equal.
 ///
 /// # Errors
@@ -46,7 +46,7 @@ pub fn rank_correlation(a: &Tensor, b: &Tensor) -> Result<Vec<f64>> {
     Ok((0..count).map(|at| correlation(&ranks(&a[at * size..][..size]), &ranks(&b[at * size..][..size]))).collect())
 }
 
-/// The places in order, from 0 on.
+/// The positions in order, from 0 on.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));

@@ -32,7 +32,7 @@ struct Bins {
     /// The thresholds in the given order; `sorted` has them by size, on the device.
     thresholds: Vec<f32>,
     sorted: Tensor,
-    /// The place of each among the sorted ones.
+    /// The position of each among the sorted ones.
     ranks: Vec<usize>,
     /// `[columns, 2, T + 1]`: negatives and positives by the number of thresholds that they reach.
     counts: Counter,

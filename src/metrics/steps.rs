@@ -35,7 +35,7 @@ impl Steps {
     }
 
     /// Steps of counts by bin, `[2, T + 1]`: negatives and positives by the number of thresholds that they reach. The
-    /// thresholds are in the caller's order, and `ranks` are their places by size.
+    /// thresholds are in the caller's order, and `ranks` are their positions by size.
     pub fn binned(thresholds: &[f32], ranks: &[usize], bins: &[u64]) -> Steps {
         let mut steps = Steps::empty(true);
         let (negatives, positives) = bins.split_at(bins.len() / 2);

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, no_grad};
 
-/// Sums that a place takes before their total moves up to the next.
+/// Sums that a position takes before their total moves up to the next.
 const BLOCK: u64 = 32;
 const PLACES: usize = 4;
 

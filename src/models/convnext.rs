@@ -125,7 +125,7 @@ impl Module for ConvNeXt {
 
 const NORM: LayerNormOptions = LayerNormOptions { eps: 1e-6, elementwise_affine: true, bias: true };
 
-/// The channels of each place normalized: `[N, C, H, W]`.
+/// The channels of each position normalized: `[N, C, H, W]`.
 struct LayerNorm2d {
     norm: LayerNorm,
 }
@@ -145,7 +145,7 @@ impl Module for LayerNorm2d {
     }
 }
 
-/// A convolution of 7 x 7 of each channel alone, then two linear layers over the channels of each place.
+/// A convolution of 7 x 7 of each channel alone, then two linear layers over the channels of each position.
 struct Block {
     layer_scale: Parameter,
     block: Sequential,

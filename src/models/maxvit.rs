@@ -52,7 +52,7 @@ impl MaxVitOptions {
 
 /// MaxViT: `[N, channels, image_size, image_size] -> [N, classes]` logits.
 ///
-/// A layer is an inverted residual block, attention within windows, and attention within grids of places far from each
+/// A layer is an inverted residual block, attention within windows, and attention within grids of positions far from each
 /// other. The stem halves the size, and so does each stage.
 pub struct MaxVit {
     stem: Sequential,
@@ -226,12 +226,12 @@ impl Module for MbConv {
     }
 }
 
-/// The places that attend to each other.
+/// The positions that attend to each other.
 #[derive(Clone, Copy)]
 enum Partition {
     /// Those of a window of this size.
     Windows(usize),
-    /// Those at the same place of all windows of this size.
+    /// Those at the same position of all windows of this size.
     Grids(usize),
 }
 

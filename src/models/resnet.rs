@@ -1,5 +1,5 @@
 //! Residual networks (He et al., "Deep Residual Learning for Image Recognition", 2015) and their kin: ResNeXt (Xie et al. 2017),
-//! Wide ResNet (Zagoruyko and Komodakis 2016), and with attention to channels and places. The names of the parameters are
+//! Wide ResNet (Zagoruyko and Komodakis 2016), and with attention to channels and positions. The names of the parameters are
 //! torchvision's.
 
 use super::layers::convolution;
@@ -26,7 +26,7 @@ pub enum ResNetStem {
 pub enum ResNetAttention {
     /// To channels (Hu et al., "Squeeze-and-Excitation Networks", 2018).
     SqueezeExcitation,
-    /// To channels and places (Woo et al., "CBAM", 2018).
+    /// To channels and positions (Woo et al., "CBAM", 2018).
     Cbam,
 }
 

@@ -57,7 +57,7 @@ depths! {
 /// | `layer1`, `layer2`, `layer3`: `(depth - 2) / 6` blocks of two convolutions each | 16, 32, 64 | `H`, `H / 2`, `H / 4` |
 /// | the mean of each channel; `fc` | `classes` | |
 ///
-/// Shortcuts have no parameters: where the size is halved they leave out every second place, and zeros are their further
+/// Shortcuts have no parameters: where the size is halved they leave out every second position, and zeros are their further
 /// channels. Of 20 layers it has 269,722 parameters for 10 classes, of 110 1,727,962.
 pub struct CifarResNet {
     conv1: Conv2d,

@@ -59,7 +59,7 @@ impl SwinTransformerOptions {
 /// A Swin transformer: `[N, channels, H, W] -> [N, classes]` logits.
 ///
 /// `features` are patches, then stages of blocks that attend within windows, every second of them with windows shifted by half
-/// their size; between stages 2 x 2 places become one. `head` is linear in the means of the channels.
+/// their size; between stages 2 x 2 positions become one. `head` is linear in the means of the channels.
 pub struct SwinTransformer {
     features: Sequential,
     norm: LayerNorm,
@@ -133,7 +133,7 @@ fn norm(scope: &Scope, width: usize) -> Result<LayerNorm> {
     LayerNorm::new(scope, &[width], &LayerNormOptions::default())
 }
 
-/// 2 x 2 places as one, of twice the channels: `[N, H, W, C] -> [N, H / 2, W / 2, 2 C]`.
+/// 2 x 2 positions as one, of twice the channels: `[N, H, W, C] -> [N, H / 2, W / 2, 2 C]`.
 struct PatchMerging {
     reduction: Linear,
     norm: LayerNorm,
@@ -211,7 +211,7 @@ impl Module for Block {
     }
 }
 
-/// Attention of the places of a window to each other: `[N, H, W, C] -> [N, H, W, C]`.
+/// Attention of the positions of a window to each other: `[N, H, W, C] -> [N, H, W, C]`.
 struct WindowAttention {
     bias: RelativePositionBias,
     qkv: Linear,
@@ -290,7 +290,7 @@ impl Module for WindowAttention {
     }
 }
 
-/// -100 between places of a window that were no neighbours before the shift, `[windows, 1, places, places]`.
+/// -100 between positions of a window that were no neighbours before the shift, `[windows, 1, places, places]`.
 fn mask_of_neighbours(device: &Device, size: [usize; 2], window: usize, shifts: [isize; 2]) -> Result<Tensor> {
     // Rows, and columns, fall in three regions: those of whole windows, those of the last, and those that wrapped around.
     let regions = |axis: usize| {

@@ -156,7 +156,7 @@ impl Module for VisionTransformer {
 
 const NORM: LayerNormOptions = LayerNormOptions { eps: 1e-6, elementwise_affine: true, bias: true };
 
-/// A learned vector for each place, then blocks and a norm.
+/// A learned vector for each position, then blocks and a norm.
 struct Encoder {
     pos_embedding: Parameter,
     dropout: Dropout,

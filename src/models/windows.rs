@@ -5,11 +5,11 @@ use crate::graph::{Parameter, Tensor};
 use crate::nn::{Scope, init};
 use crate::number::nearest;
 
-/// A learned bias for each head and each offset of two places in a window.
+/// A learned bias for each head and each offset of two positions in a window.
 pub(super) struct RelativePositionBias {
     /// `[(2 H - 1) (2 W - 1), heads]`.
     pub table: Parameter,
-    /// The row of the table for each pair of places.
+    /// The row of the table for each pair of positions.
     pub index: Parameter,
     places: usize,
 }

@@ -16,7 +16,7 @@ const BINS: usize = 15;
 /// An answer of a classifier.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
-    /// The place of the item in the set.
+    /// The position of the item in the set.
     pub item: usize,
     /// The true class.
     pub truth: usize,

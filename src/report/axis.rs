@@ -1,4 +1,4 @@
-//! Axes: from numbers to places, and the numbers at their ticks.
+//! Axes: from numbers to positions, and the numbers at their ticks.
 
 use crate::logs::text::short;
 use crate::number::nearest;

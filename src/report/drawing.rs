@@ -19,7 +19,7 @@ const SAMPLES: usize = 2;
 /// The largest PNG in either direction.
 const MOST_PIXELS: f64 = 16_384.0;
 
-/// A place, in pixels from the upper left corner.
+/// A position, in pixels from the upper left corner.
 pub(super) type Point = (f64, f64);
 
 /// The part of a text that is at its position.
@@ -47,7 +47,7 @@ pub(super) enum Shape {
         radius: f64,
         colour: Colour,
     },
-    /// Its middle line passes through the place; `upright` reads upwards.
+    /// Its middle line passes through the position; `upright` reads upwards.
     Text {
         text: String,
         at: Point,

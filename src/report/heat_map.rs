@@ -172,7 +172,7 @@ impl HeatMapChart {
     }
 }
 
-/// The place of a map's number among colours.
+/// The position of a map's number among colours.
 fn share(map: &HeatMap, value: f64) -> f64 {
     if map.is_signed() { (value + 1.0) / 2.0 } else { value }
 }

@@ -91,7 +91,7 @@ impl<'a> ReportWriter<'a> {
         ReportWriter { answers: Some(answers.clone()), ..self }
     }
 
-    /// Shows wrong answers with the images of their items, by place in the validation set.
+    /// Shows wrong answers with the images of their items, by position in the validation set.
     #[must_use = "it returns the report with the images"]
     pub fn images(self, images: impl Fn(usize) -> Result<Image> + 'a) -> ReportWriter<'a> {
         ReportWriter { images: Some(Box::new(images)), ..self }

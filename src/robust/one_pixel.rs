@@ -1,4 +1,4 @@
-//! The one-pixel attack: differential evolution of places and colours.
+//! The one-pixel attack: differential evolution of positions and colours.
 
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, no_grad};
@@ -103,7 +103,7 @@ impl OnePixel {
         Ok(changed)
     }
 
-    /// Costs of candidates, and true for those that fool, each of the image at its place.
+    /// Costs of candidates, and true for those that fool, each of the image at its position.
     fn try_all(&self, attacked: &Attacked<'_>, candidates: &[(usize, &Candidate)]) -> Result<Vec<(f64, bool)>> {
         let mut found = Vec::with_capacity(candidates.len());
         for part in candidates.chunks(self.options.batch) {

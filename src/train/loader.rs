@@ -73,7 +73,7 @@ pub trait Loader {
     }
 }
 
-/// The place of a batch in a run.
+/// The position of a batch in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchPlace {
     /// The epoch.

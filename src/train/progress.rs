@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const OP: &str = "trainer";
 
-/// The place of a run, as checkpoints hold it.
+/// The position of a run, as checkpoints hold it.
 pub(super) struct Progress {
     pub epoch: u64,
     /// Batches done of the epoch.

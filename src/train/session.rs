@@ -24,7 +24,7 @@ pub(super) struct Session<'s, 'a, T: Task> {
     requests: Requests,
     /// The numbers of the last validation, and its step.
     validated: (u64, Scalars),
-    /// True while weights, counts and the place belong together.
+    /// True while weights, counts and the position belong together.
     is_whole: bool,
     /// The run at the last reading that found a finite loss.
     pub(super) finite: Option<Finite>,
@@ -33,7 +33,7 @@ pub(super) struct Session<'s, 'a, T: Task> {
     fit: Fit,
 }
 
-/// The place and the numbers of a moment.
+/// The position and the numbers of a moment.
 struct Moment<'m> {
     epoch: u64,
     batch: usize,

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::number::nearest;
 use crate::options::options;
 
-/// Rejects modes that can't sample at arbitrary places.
+/// Rejects modes that can't sample at arbitrary positions.
 pub(super) fn check_mode(op: &'static str, mode: InterpolationMode) -> Result<()> {
     if matches!(mode, InterpolationMode::Nearest | InterpolationMode::Bilinear) {
         return Ok(());
@@ -194,7 +194,7 @@ impl RandomPerspective {
         Ok(RandomPerspective { options })
     }
 
-    /// The new places of the four corners.
+    /// The new positions of the four corners.
     fn corners(&self, image: &mut Stream, [height, width]: [usize; 2]) -> [[f64; 2]; 4] {
         let bound = |size: usize| nearest::<usize>(self.options.distortion_scale * (size / 2) as f64) + 1;
         let mut near = |size: usize| image.below(bound(size)) as f64;

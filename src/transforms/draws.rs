@@ -8,7 +8,7 @@ use rand_distr::{Beta, Distribution, StandardNormal};
 
 /// Random numbers for a batch: a [`Stream`] for each image, and one for all of them.
 ///
-/// An image's numbers depend on the seed, the epoch, its number in the set and the transform's place in the composition
+/// An image's numbers depend on the seed, the epoch, its number in the set and the transform's position in the composition
 /// alone: neither on its batch nor on threads or adapters.
 #[derive(Clone, Debug)]
 pub struct Draws {
@@ -17,7 +17,7 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// Numbers for some items of a set. If a sampler repeats items, pass their places in the epoch, since equal
+    /// Numbers for some items of a set. If a sampler repeats items, pass their positions in the epoch, since equal
     /// items draw equal numbers.
     pub fn new(seed: u64, epoch: u64, items: &[usize]) -> Draws {
         let words = Words::new(seed, epoch);
@@ -104,7 +104,7 @@ impl Stream {
         self.words.below(self.place(), end)
     }
 
-    /// A place in `weights`, with a probability in proportion to its weight; the last where all are 0.
+    /// A position in `weights`, with a probability in proportion to its weight; the last where all are 0.
     pub fn choice(&mut self, weights: &[f64]) -> usize {
         let mut left = self.uniform(0.0, weights.iter().sum());
         for (place, weight) in weights.iter().enumerate() {

@@ -27,7 +27,7 @@ options! {
 /// neural networks applied to visual document analysis", 2003): numbers between -1 and 1, averaged by a Gaussian and multiplied
 /// by `alpha`.
 ///
-/// Boxes and key points follow as in torchvision, by the displacement at their places. The device is read for that.
+/// Boxes and key points follow as in torchvision, by the displacement at their positions. The device is read for that.
 #[derive(Clone, Debug)]
 pub struct ElasticTransform {
     options: ElasticTransformOptions,

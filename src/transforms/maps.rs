@@ -1,4 +1,4 @@
-//! The maps of geometric transforms, from places in the output to places in the input, by torchvision's formulae.
+//! The maps of geometric transforms, from positions in the output to positions in the input, by torchvision's formulae.
 //!
 //! Places count elements from the upper left corner; the centre of the first is (1/2, 1/2). Sizes are height and width.
 

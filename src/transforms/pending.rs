@@ -249,7 +249,7 @@ impl Frame {
         self.size = size;
     }
 
-    /// Cuts the window and the canvas, while places are those of whole elements.
+    /// Cuts the window and the canvas, while positions are those of whole elements.
     fn cut(&mut self, region: &Region) {
         let far = [(region.left + region.width as isize) as f64, (region.top + region.height as isize) as f64];
         let corners = [[region.left as f64, region.top as f64], far];

@@ -51,7 +51,7 @@ options! {
     }
 }
 
-/// A part of each image, of random size, proportion and place, in one size (Szegedy et al., "Going deeper with convolutions",
+/// A part of each image, of random size, proportion and position, in one size (Szegedy et al., "Going deeper with convolutions",
 /// 2015).
 ///
 /// The area is drawn evenly and the ratio evenly on a logarithmic scale; where none of ten such parts fits into the

@@ -38,7 +38,7 @@ impl Views {
         Err(Error::invalid(op, "it changes the batch as a whole, so it can't be applied to some of its images"))
     }
 
-    /// An error for transforms of images that have no targets with places in them.
+    /// An error for transforms of images that have no targets with positions in them.
     pub(super) fn images_alone(&self, op: &'static str) -> Result<()> {
         let targets = &self.targets;
         if targets.masks.is_none() && targets.boxes.is_none() && targets.key_points.is_none() {

@@ -11,7 +11,7 @@ use crate::ops::Projective;
 
 const OP: &str = "Views";
 
-/// Targets of a batch that have places in its images.
+/// Targets of a batch that have positions in its images.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Targets {
     pub masks: Option<Tensor>,

@@ -1,4 +1,4 @@
-//! The place of a tensor's values in a file, and their layout there.
+//! The position of a tensor's values in a file, and their layout there.
 
 use crate::error::{Error, Result};
 use crate::zip::Member;
@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 /// The bytes of a file that are in memory at once: a multiple of every type's size.
 const PIECE: usize = 1 << 20;
 
-/// The place of values.
+/// The position of values.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     pub source: Source,

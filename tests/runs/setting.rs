@@ -7,7 +7,7 @@ use wgrad::optim::Optimizer;
 use wgrad::train::{Callback, Run, State};
 use wgrad::{Device, Result, Tensor};
 
-/// Images of 2 x 2 pixels of three classes, which are bright in different places.
+/// Images of 2 x 2 pixels of three classes, which are bright in different positions.
 pub fn images(count: usize, seed: u64) -> Images {
     let mut random = Random(seed);
     let labels: Vec<i32> = (0..count).map(|_| (3.0 * random.unit()) as i32).collect();

@@ -225,7 +225,7 @@ fn measured(
     Ok((report, indices))
 }
 
-/// Hands on batches of pictures as the network takes them, with its numbers of their classes. Returns the places of those that
+/// Hands on batches of pictures as the network takes them, with its numbers of their classes. Returns the positions of those that
 /// can't be read, in rising order.
 pub fn each_batch(
     network: &Network,

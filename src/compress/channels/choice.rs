@@ -37,7 +37,7 @@ options! {
     }
 }
 
-/// Channels that were chosen, as the places along each axis of each parameter.
+/// Channels that were chosen, as the positions along each axis of each parameter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
     pub(super) places: BTreeMap<(usize, usize), BTreeSet<usize>>,

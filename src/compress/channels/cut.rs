@@ -61,7 +61,7 @@ impl Channels {
     }
 }
 
-/// A tensor without some places along some axes.
+/// A tensor without some positions along some axes.
 fn without(value: &Tensor, axes: &[(usize, &BTreeSet<usize>)]) -> Result<Tensor> {
     let left = |value: Tensor, (axis, places): &(usize, &BTreeSet<usize>)| {
         let kept = (0..value.shape()[*axis]).filter(|place| !places.contains(place));

@@ -1,9 +1,9 @@
-//! Labels of the places along the axes of tensors: those with one label can only be cut together.
+//! Labels of the positions along the axes of tensors: those with one label can only be cut together.
 
 /// A label; two that have been joined are one.
 pub(super) type Label = u32;
 
-/// Labels of places that stay: of a batch, an image, a constant or an answer.
+/// Labels of positions that stay: of a batch, an image, a constant or an answer.
 pub(super) const FIXED: Label = 0;
 
 /// The label of positions that adopt their neighbours' labels, as those of a repeated number.
@@ -22,7 +22,7 @@ impl Labels {
         Labels { parents: vec![FIXED, FREE] }
     }
 
-    /// New labels for the places of an axis. A single place is never cut.
+    /// New labels for the positions of an axis. A single position is never cut.
     pub fn axis(&mut self, size: usize) -> Vec<Label> {
         if size == 1 {
             return vec![FREE];
@@ -48,7 +48,7 @@ impl Labels {
         root
     }
 
-    /// Joins two labels, and returns the one that places with both have.
+    /// Joins two labels, and returns the one that positions with both have.
     pub fn join(&mut self, one: Label, other: Label) -> Label {
         if one == FREE || other == FREE {
             return if one == FREE { other } else { one };
@@ -66,7 +66,7 @@ impl Labels {
         }
     }
 
-    /// Joins the labels of two axes place by place.
+    /// Joins the labels of two axes position by position.
     pub fn join_axes(&mut self, one: &[Label], other: &[Label]) -> Vec<Label> {
         one.iter().zip(other).map(|(&one, &other)| self.join(one, other)).collect()
     }

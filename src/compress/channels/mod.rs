@@ -43,10 +43,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const OP: &str = "channels";
 
-/// A place along an axis of a parameter: the numbers of the parameter, the axis and the place.
+/// A position along an axis of a parameter: the numbers of the parameter, the axis and the position.
 type At = (usize, usize, usize);
 
-/// A channel: all places that are cut with it.
+/// A channel: all positions that are cut with it.
 type Channel = Vec<At>;
 
 /// The channels of a network that can be cut, in groups.
@@ -54,7 +54,7 @@ pub struct Channels {
     parameters: Vec<Parameter>,
     /// Weights of norms over the batch.
     norms: BTreeSet<usize>,
-    /// Axes whose places are filters.
+    /// Axes whose positions are filters.
     filters: BTreeSet<Place>,
     groups: Vec<Group>,
     /// Depthwise convolutions by the numbers of their weights.

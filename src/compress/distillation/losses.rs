@@ -35,7 +35,7 @@ pub fn soft_target_loss(student: &Tensor, teacher: &Tensor, temperature: f64) ->
     soft(student)?.kl_div(&soft(&teacher.detach())?, &options)?.mul_scalar(temperature * temperature)
 }
 
-/// The mean of `(a(student) - a(teacher))^2` over places and images, with `a` the attention map of `[N, C, H, W]`: the mean of
+/// The mean of `(a(student) - a(teacher))^2` over positions and images, with `a` the attention map of `[N, C, H, W]`: the mean of
 /// `x^2` over channels, divided by its Euclidean length (Zagoruyko and Komodakis, "Paying More Attention to Attention", 2016, as
 /// in their program). Channels may differ. No gradient flows to the teacher.
 ///

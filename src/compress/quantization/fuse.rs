@@ -14,7 +14,7 @@ struct Pairs {
     convolutions: HashMap<(u64, usize), (String, Weights)>,
     /// Keeps tensors alive, and so their identities valid.
     outputs: Vec<Tensor>,
-    /// The names of a convolution and of the layer that it goes to, the first's weights and the second's place.
+    /// The names of a convolution and of the layer that it goes to, the first's weights and the second's position.
     found: Vec<(String, String, Weights)>,
 }
 

@@ -15,7 +15,7 @@ pub struct YoloFolder {
     files: ImageFiles<Vec<BoundingBox>>,
 }
 
-/// Images in one folder, and in another, at the same places and under the same names, text files with a box a line: class,
+/// Images in one folder, and in another, under the same relative paths, text files with a box a line: class,
 /// then centre and size in shares of the image's width and height. An image without a text file has no objects. Names of the
 /// classes are in a file of theirs, one a line.
 ///

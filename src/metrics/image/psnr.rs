@@ -54,7 +54,7 @@ fn squares(preds: &Tensor, target: &Tensor, range: DataRange) -> Result<Tensor> 
 }
 
 /// Peak signal-to-noise ratio in decibels, `10 log(range^2 / MSE)`, of the elements of these dimensions: one for each
-/// place in the others. [`PeakSignalNoiseRatioOptions::dim`] is not used here.
+/// position in the others. [`PeakSignalNoiseRatioOptions::dim`] is not used here.
 ///
 /// Infinite where predictions and targets are equal.
 ///

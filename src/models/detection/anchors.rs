@@ -1,9 +1,9 @@
-//! Boxes at each place of the feature maps, from which predictions start.
+//! Boxes at each position of the feature maps, from which predictions start.
 
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
 
-/// Anchors of whole pixels at each place of feature maps (Ren et al., "Faster R-CNN", 2015), torchvision's `AnchorGenerator`.
+/// Anchors of whole pixels at each position of feature maps (Ren et al., "Faster R-CNN", 2015), torchvision's `AnchorGenerator`.
 ///
 /// Each map has sizes and aspect ratios (`height / width`), and an anchor for each pair of them, ratio by ratio.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,13 +43,13 @@ impl AnchorGenerator {
         Ok(AnchorGenerator { cells: sizes.iter().zip(aspect_ratios).map(cell).collect() })
     }
 
-    /// Anchors at a place of each feature map.
+    /// Anchors at a position of each feature map.
     pub fn num_anchors_per_location(&self) -> Vec<usize> {
         self.cells.iter().map(Vec::len).collect()
     }
 
-    /// All anchors, `[A, 4]`: map by map, row by row, place by place. The step between places of a map is the image's size by the
-    /// map's, rounded down. Sizes are (height, width).
+    /// All anchors, `[A, 4]`: map by map, row by row, position by position. The step between positions of a map is the
+    /// image's size by the map's, rounded down. Sizes are (height, width).
     ///
     /// # Errors
     /// [`Error::Invalid`] if there are not as many feature maps as lists of sizes, or one is empty.
@@ -74,7 +74,7 @@ impl AnchorGenerator {
 pub struct DefaultBoxGenerator {
     /// Widths and heights of each map's boxes.
     sizes: Vec<Vec<[f32; 2]>>,
-    /// Pixels between places of each map; the image's size by the map's where `None`.
+    /// Pixels between positions of each map; the image's size by the map's where `None`.
     steps: Option<Vec<usize>>,
 }
 
@@ -112,12 +112,12 @@ impl DefaultBoxGenerator {
         if maps == 1 { vec![min_ratio, max_ratio] } else { (0..maps).map(step).chain([1.0]).collect() }
     }
 
-    /// Boxes at a place of each feature map.
+    /// Boxes at a position of each feature map.
     pub fn num_anchors_per_location(&self) -> Vec<usize> {
         self.sizes.iter().map(Vec::len).collect()
     }
 
-    /// All boxes, `[A, 4]`: map by map, row by row, place by place, as corners in pixels. Sizes are (height, width).
+    /// All boxes, `[A, 4]`: map by map, row by row, position by position, as corners in pixels. Sizes are (height, width).
     ///
     /// # Errors
     /// [`Error::Invalid`] if there are not as many feature maps as lists of ratios, or one is empty.

@@ -26,7 +26,7 @@ options! {
         classes: usize = 91,
         /// The change of images before the backbone.
         transform: ImageTransformOptions = ImageTransformOptions::default(),
-        /// The step between places of each map: the size of its anchors, one a place.
+        /// The step between positions of each map: the size of its anchors, one a position.
         anchor_sizes: Vec<f32> = vec![8.0, 16.0, 32.0, 64.0, 128.0],
         /// Convolutions in each head.
         num_convs: usize = 4,
@@ -51,7 +51,7 @@ impl FcosOptions {
     }
 }
 
-/// FCOS: predictions of all classes, of the distances to a box's sides and of the nearness to its centre at each place of each
+/// FCOS: predictions of all classes, of the distances to a box's sides and of the nearness to its centre at each position of each
 /// map, with the same two heads for all maps.
 ///
 /// A position is assigned to the smallest of the objects that it is in and near whose centre it is, and whose largest distance
@@ -143,7 +143,7 @@ impl Fcos {
     }
 }
 
-/// The range of largest distances, in steps, that suits a place: 4 to 8, from 0 on the finest map and without end on the
+/// The range of largest distances, in steps, that suits a position: 4 to 8, from 0 on the finest map and without end on the
 /// coarsest.
 fn limits(step: &Tensor, counts: &[usize]) -> Result<[Tensor; 2]> {
     let first = counts.first().copied().unwrap_or(0);
@@ -154,7 +154,7 @@ fn limits(step: &Tensor, counts: &[usize]) -> Result<[Tensor; 2]> {
     Ok([least, most.pad(&[0, nearest(last)], PadMode::Constant(f64::from(f32::MAX)))?])
 }
 
-/// Predictions of all places, level by level.
+/// Predictions of all positions, level by level.
 struct Outputs {
     /// `[N, A, classes]`.
     logits: Tensor,
@@ -184,7 +184,7 @@ impl Detector for Fcos {
         let target = one_hot(&labels, self.options.classes)?;
         let classification = logits.sigmoid_focal_loss(&target, 0.25, 2.0, Reduction::Sum)?;
 
-        // Elsewhere the place's anchor is its box, so that all numbers are finite.
+        // Elsewhere the position's anchor is its box, so that all numbers are finite.
         let boxes = is_object.unsqueeze(2)?.where_(&targets.matched_boxes(&matches)?, &anchors)?;
         let regression = BoxLoss::Giou.of_boxes(&BoxLinearCoder.decode(&distances, &anchors)?, &boxes)?;
         let sides = BoxLinearCoder.encode(&boxes, &anchors)?;

@@ -1,4 +1,4 @@
-//! Predictions at the places of several maps, in one row of anchors.
+//! Predictions at the positions of several maps, in one row of anchors.
 
 use super::targets::rows_at;
 use super::{Detections, ImageList};

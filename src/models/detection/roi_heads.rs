@@ -61,12 +61,12 @@ pub(super) struct Selected {
     pub labels: Tensor,
     /// `[N, S]`.
     pub is_positive: Tensor,
-    /// False if a place is empty, `[N, S]`.
+    /// False if a position is empty, `[N, S]`.
     pub is_valid: Tensor,
 }
 
 impl Selected {
-    /// The first places of each image.
+    /// The first positions of each image.
     fn narrow(&self, count: usize) -> Result<Selected> {
         let first = |tensor: &Tensor| tensor.narrow(1, 0, count);
         Ok(Selected {

@@ -8,7 +8,7 @@ use crate::graph::Tensor;
 /// "Faster R-CNN", 2015).
 ///
 /// Negative candidates take the places of positive ones that are missing. All happens on the device, with its random
-/// numbers, and shapes don't depend on values: a place that stays empty is marked so.
+/// numbers, and shapes don't depend on values: a position that stays empty is marked so.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor};
@@ -34,11 +34,11 @@ pub struct BalancedPositiveNegativeSampler {
 /// the negative ones, then padding.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// Their numbers, `[N, S]` of i32; some candidate's where the place is empty.
+    /// Their numbers, `[N, S]` of i32; some candidate's where the position is empty.
     pub indices: Tensor,
     /// True for positive ones, `[N, S]`.
     pub is_positive: Tensor,
-    /// True if the place is not empty, `[N, S]`.
+    /// True if the position is not empty, `[N, S]`.
     pub is_valid: Tensor,
 }
 

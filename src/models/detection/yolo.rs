@@ -17,8 +17,8 @@ use crate::options::options;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum YoloBoxLoss {
     /// The paper's squared errors, `(2 - w h) ((sx - x)^2 + (sy - y)^2 + (tw - log(w / pw))^2 + (th - log(h / ph))^2)`: of the
-    /// place in its cell and of the logarithms of sizes by the prior's, with the weight that its code gives small boxes of `w` by
-    /// `h` images.
+    /// position in its cell and of the logarithms of sizes by the prior's, with the weight that its code gives small boxes of
+    /// `w` by `h` images.
     #[default]
     SquaredError,
     /// [`BoxLoss::Ciou`], as later versions have it.
@@ -59,11 +59,11 @@ impl YoloOptions {
     }
 }
 
-/// Priors of each map, and pixels between places of the fine map and of the coarse one.
+/// Priors of each map, and pixels between positions of the fine map and of the coarse one.
 const PRIORS: usize = 3;
 const STEPS: [usize; 2] = [16, 32];
 
-/// A YOLO of two maps, a sixteenth and a thirty-second of the image. At each place of each and for each of its three priors
+/// A YOLO of two maps, a sixteenth and a thirty-second of the image. At each position of each and for each of its three priors
 /// `(pw, ph)` it predicts `(tx, ty, tw, th)`, the presence of an object, and each class: the box has its centre at
 /// `sigmoid(tx), sigmoid(ty)` in the cell, and is `pw exp(tw)` by `ph exp(th)` pixels large.
 ///
@@ -163,7 +163,7 @@ impl Yolo {
         })
     }
 
-    /// The places of all priors, map by map, row by row.
+    /// The positions of all priors, map by map, row by row.
     fn cells(&self, device: &Device, grids: &[[usize; 2]]) -> Result<Cells> {
         let (mut places, mut priors, mut steps, mut starts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (map, &[rows, columns]) in grids.iter().enumerate() {
@@ -187,7 +187,7 @@ impl Yolo {
     /// The object of each prior, `[N, A]`, or -1.
     fn matches(&self, targets: &DetectionTargets, cells: &Cells) -> Result<Tensor> {
         let (boxes, device) = (targets.boxes.box_convert(BoxFormat::Xyxy, BoxFormat::Cxcywh)?, targets.boxes.device());
-        // All priors with their corner in one place, so that overlaps compare forms.
+        // All priors with their corner in one position, so that overlaps compare forms.
         let forms = |sizes: &Tensor| Tensor::cat(&[&sizes.zeros_like()?, sizes], -1);
         let priors = Tensor::from_slice(device, self.options.priors.as_flattened(), &[1, 2 * PRIORS, 2])?;
         let best = forms(&boxes.narrow(2, 2, 2)?)?.box_iou(&forms(&priors)?, BoxFormat::Xyxy)?.argmax(2)?;
@@ -238,7 +238,7 @@ fn predictions(scope: &Scope, inputs: usize, classes: usize) -> Result<Conv2d> {
     Ok(layer)
 }
 
-/// The places of priors, in cells of their maps.
+/// The positions of priors, in cells of their maps.
 struct Cells {
     /// Column and row, `[1, A, 2]`.
     places: Tensor,

@@ -131,7 +131,7 @@ impl Module for Pyramid {
     }
 }
 
-/// The mean of each map, through a convolution of 1 x 1, at every place: torchvision's `ASPPPooling`.
+/// The mean of each map, through a convolution of 1 x 1, at every position: torchvision's `ASPPPooling`.
 struct MapMean {
     layers: Sequential,
 }

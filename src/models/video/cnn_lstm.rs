@@ -14,7 +14,7 @@ options! {
         /// Channels of the backbone's features.
         features: usize = 512,
         /// Rows and columns of the grid to which the features of a frame are averaged. The LSTM reads the channels of all of its
-        /// cells side by side; one cell tells little about places.
+        /// cells side by side; one cell tells little about positions.
         grid: [usize; 2] = [1, 1],
         /// Size of the LSTM's states.
         hidden: usize = 256,

@@ -149,7 +149,7 @@ impl<'a> AnswersPage<'a> {
         AnswersPage { title: title.into(), about: about.into(), answers, images: None, scores: Vec::new() }
     }
 
-    /// Shows wrong answers with the images of their items, by place among the answers.
+    /// Shows wrong answers with the images of their items, by position among the answers.
     #[must_use = "it returns the page with the images"]
     pub fn images(self, images: impl Fn(usize) -> Result<Image> + 'a) -> AnswersPage<'a> {
         AnswersPage { images: Some(Box::new(images)), ..self }

@@ -83,7 +83,7 @@ impl Checkpoints {
 }
 
 impl Callback for Checkpoints {
-    /// Finds out now, and not after an epoch, that checkpoints have no place.
+    /// Finds out now, and not after an epoch, that there is no path for checkpoints.
     fn on_fit_start(&mut self, run: &mut Run) -> Result<()> {
         self.every.check(OP, "every")?;
         let last = self.last(run)?;

@@ -130,7 +130,7 @@ impl ReplayMemory {
         let new = Transitions::new(&self.device, experience, &self.observation)?;
         let (capacity, next) = (nearest::<i32>(self.capacity), nearest::<i32>(self.next));
         self.rows = no_grad(|| {
-            // The place of each row behind the one that is written next; the first `count` of them are new.
+            // The position of each row behind the one that is written next; the first `count` of them are new.
             let rows = Tensor::arange(&self.device, 0.0, f64::from(capacity), 1.0, DType::I32)?;
             let behind = rows.sub(&Tensor::full(&self.device, &[], next)?)?;
             let capacity = Tensor::full(&self.device, &[], capacity)?;

@@ -195,7 +195,7 @@ pub fn pad(images: &Tensor, padding: [usize; 4], mode: &PaddingMode) -> Result<T
     }
 }
 
-/// The places `.. 1 0 | 0 1 .. | n-1 n-2 ..`.
+/// The positions `.. 1 0 | 0 1 .. | n-1 n-2 ..`.
 fn mirrored(before: usize, size: usize, after: usize) -> Vec<i32> {
     let places = (0..before).rev().chain(0..size).chain((size - after..size).rev());
     places.map(nearest).collect()

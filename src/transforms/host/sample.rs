@@ -9,7 +9,7 @@ use crate::transforms::Views;
 use crate::transforms::functional::{ImageSize, InterpolationMode, Region, ResizeOptions};
 use crate::transforms::targets::moved;
 
-/// A sample's target, as far as it has places in the image.
+/// A sample's target, as far as it has positions in the image.
 pub trait Target: Clone {
     /// The target of an image that goes from one height and width to another.
     ///

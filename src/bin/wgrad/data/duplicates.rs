@@ -76,7 +76,7 @@ fn alike<'a>(pictures: &[(&'a Looked, &'a Facts)]) -> Vec<Vec<(&'a Looked, &'a F
     groups
 }
 
-/// A bit for each place of 16 x 16: set where it is brighter than its right neighbour.
+/// A bit for each position of 16 x 16: set where it is brighter than its right neighbour.
 fn difference_hash(facts: &Facts) -> [u64; 4] {
     let plane = SIDE * (SIDE + 1);
     let grey = |at: usize| {

@@ -7,9 +7,9 @@ use image::{ImageFormat, Rgb, RgbImage};
 use std::path::Path;
 use wgrad::data::{Dataset, Image};
 
-/// Side of a picture's place, in pixels.
+/// Side of a picture's cell, in pixels.
 const PLACE: usize = 64;
-/// Pixels between places.
+/// Pixels between cells.
 const GAP: usize = 4;
 const BACKGROUND: u8 = 24;
 /// The most rows of a sheet.
@@ -27,7 +27,7 @@ pub fn write(path: &Path, collection: &Collection, samples: usize) -> Outcome<St
         // Samples from all over the class, since neighbours in a folder often show one thing.
         let some = (0..members.len().min(columns)).map(|at| members[at * members.len() / members.len().min(columns)]);
         for (column, index) in some.enumerate() {
-            // An unreadable picture leaves its place empty; the list of unreadable files has it.
+            // An unreadable picture leaves its cell empty; the list of unreadable files has it.
             if let Ok(sample) = collection.train.get(index) {
                 place(&mut sheet, &sample.image, [row, column]);
             }
@@ -39,7 +39,7 @@ pub fn write(path: &Path, collection: &Collection, samples: usize) -> Outcome<St
     Ok(format!("rows {}", numbered.collect::<Vec<_>>().join(", ")))
 }
 
-/// Draws a picture in the middle of its place, as large as fits.
+/// Draws a picture in the middle of its cell, as large as fits.
 fn place(sheet: &mut RgbImage, image: &Image, place: [usize; 2]) {
     let [channels, height, width] = image.shape();
     let longest = height.max(width);

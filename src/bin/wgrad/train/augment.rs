@@ -14,7 +14,7 @@ use wgrad::transforms::{
 /// The largest size for CIFAR-10's policy.
 const SMALL: usize = 64;
 
-/// The changes by the settings, for pictures with values from 0 to 1. The mean of the pictures fills the places from
+/// The changes by the settings, for pictures with values from 0 to 1. The mean of the pictures fills the positions from
 /// which a picture moved away.
 pub fn compose(settings: &Settings, pictures: &Normalization, size: usize) -> Outcome<Compose> {
     let fill = pictures.mean();

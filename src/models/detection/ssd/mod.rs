@@ -52,7 +52,7 @@ options! {
         aspect_ratios: Vec<Vec<f64>> = vec![vec![2.0], vec![2.0, 3.0], vec![2.0, 3.0], vec![2.0, 3.0], vec![2.0], vec![2.0]],
         /// Scales of the default boxes, one more than there are maps.
         scales: Vec<f64> = vec![0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05],
-        /// Pixels between places of each map; the image's size by the map's where `None`.
+        /// Pixels between positions of each map; the image's size by the map's where `None`.
         steps: Option<Vec<usize>> = Some(vec![8, 16, 32, 64, 100, 300]),
         /// The overlap from which a default box is matched to an object.
         iou_thresh: f64 = 0.5,

@@ -23,7 +23,7 @@ struct Extractor {
 /// The network that makes the maps, and the channels of each.
 pub(super) fn extractor(scope: &Scope, options: &SsdOptions) -> Result<(Box<dyn Maps>, Vec<usize>)> {
     let channels = CHANNELS.map(|channels| options.scaled(channels));
-    // The largest map is normalized at each place; its scale is learned from 20 on.
+    // The largest map is normalized at each position; its scale is learned from 20 on.
     let scale = Tensor::full(scope.device(), &[channels[0]], 20.0f32)?;
     let (features, starts) = features(&scope.at("features"), options)?;
     let extra = extra(&scope.at("extra"), options)?;
@@ -59,7 +59,7 @@ fn features(scope: &Scope, options: &SsdOptions) -> Result<(Sequential, Vec<usiz
     for (stage, (width, depth)) in STAGES.into_iter().enumerate() {
         starts.push(if stage == 0 { 0 } else { layers.len() });
         if stage > 0 {
-            // The third one rounds up, for the paper's 38 x 38 places.
+            // The third one rounds up, for the paper's 38 x 38 positions.
             let ceil = MaxPool2dOptions::default().ceil_mode(stage == 3);
             layers = layers.push(MaxPool2d { kernel_size: [2; 2], options: ceil });
         }
