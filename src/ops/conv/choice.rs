@@ -1,8 +1,8 @@
 //! Which way of computing a convolution is taken: the cost model.
 //!
-//! On a CPU every method's own file says what was measured. On a GPU a method costs what its
-//! multiply-adds and its traffic do, in units of the time of one multiply-add; the numbers below are from the instructions
-//! that Mesa's compiler makes for navi21 and from the ratio of arithmetic to bandwidth of GPUs from navi21 to an H100.
+//! On a CPU every method's own file says what was measured. On a GPU a method costs what its multiply-adds and its traffic
+//! do, in units of the time of one multiply-add, by the adapter's [`Roofline`](crate::custom::Roofline) and the instructions
+//! that Mesa's compiler makes for navi21.
 //! The batch is taken as [`BATCH`], whatever it is, so that a shorter last batch compiles nothing.
 
 use super::kernels::Call;
@@ -10,6 +10,7 @@ use super::tiled::{Tile, product, tiles};
 use super::tiles::{Target, Tiles};
 use super::winograd::{self, OUTPUTS};
 use super::{Geometry, Pass};
+use crate::device::AdapterProfile;
 use crate::number::nearest;
 
 /// A way of computing a pass.
@@ -34,9 +35,6 @@ pub(super) enum Method {
 /// Images for which costs are compared.
 const BATCH: f64 = 32.0;
 
-/// Workgroups that a large GPU runs side by side.
-const WORKGROUPS: f64 = 256.0;
-
 /// Fewer channels of a group than this, and Winograd's tiles are nothing but traffic.
 const FEWEST_CHANNELS: usize = 16;
 
@@ -48,8 +46,10 @@ pub(super) fn methods(call: &Call) -> Vec<Method> {
         return window.into_iter().chain(product).chain(on_cpu(call)).collect();
     }
     let g = call.geometry;
-    let mut methods: Vec<(f64, Method)> =
-        tiles(call.adapter).iter().map(|tile| (tiled(call.pass, g, tile, BATCH), Method::Tiled(*tile))).collect();
+    let mut methods: Vec<(f64, Method)> = tiles(call.adapter)
+        .iter()
+        .map(|tile| (tiled(&call.adapter.profile, call.pass, g, tile, BATCH), Method::Tiled(*tile)))
+        .collect();
     methods.push((strips(call, g), general(call)));
     let is_off = call.adapter.disable.winograd || has_few_channels(g);
     if let Some(geometry) = winograd::convolution(call.pass, g).filter(|_| !is_off) {
@@ -87,7 +87,7 @@ fn has_few_channels(g: &Geometry) -> bool {
 
 /// Multiply-adds of the tiles for so many images, what they hold past the edges included, and the instructions that come with
 /// them.
-fn tiled(pass: Pass, g: &Geometry, tile: &Tile, images: f64) -> f64 {
+fn tiled(profile: &AdapterProfile, pass: Pass, g: &Geometry, tile: &Tile, images: f64) -> f64 {
     let [rows, columns, depth] = product(pass, g).map(|size| size as f64);
     let whole = |channels: usize| (channels.div_ceil(tile.depth) * tile.depth) as f64 / channels.max(1) as f64;
     // The batch makes columns of the product, or terms of its sums, and those are split over workgroups.
@@ -97,7 +97,9 @@ fn tiled(pass: Pass, g: &Geometry, tile: &Tile, images: f64) -> f64 {
         Pass::BackwardFilter => (columns, depth * images, f64::INFINITY),
     };
     let groups = g.groups as f64 * (rows / tile.rows() as f64).ceil() * (columns / tile.columns() as f64).ceil();
-    let filled = if groups * splits < WORKGROUPS { WORKGROUPS } else { groups };
+    // Workgroups as large as the largest tile's.
+    let busy = profile.groups_to_fill(256) as f64;
+    let filled = if groups * splits < busy { busy } else { groups };
     let [down, across] = tile.block().map(|side| side as f64);
     filled * (tile.rows() * tile.columns()) as f64 * depth * (1.0 + 1.1 / down + 1.1 / across)
 }
@@ -116,7 +118,7 @@ fn transformed(call: &Call, geometry: Geometry, outputs: usize) -> (f64, Method)
     // What can't be bound is refused when the kernels are made.
     let images = call.images(winograd::bytes(&spread), call.budget.bytes).unwrap_or(1);
     let parts = if images < call.batch { (BATCH / images as f64).max(1.0) } else { 1.0 };
-    let cost = |tile: &Tile| parts * tiled(Pass::Forward, &spread, tile, BATCH / parts);
+    let cost = |tile: &Tile| parts * tiled(&call.adapter.profile, Pass::Forward, &spread, tile, BATCH / parts);
     let tiles = tiles(call.adapter);
     let best = tiles.iter().map(|tile| (cost(tile), *tile)).min_by(|a, b| a.0.total_cmp(&b.0));
     let (products, tile) = best.unwrap_or((f64::INFINITY, tiles[0]));

@@ -23,8 +23,8 @@ const COOPERATIVE: &str = wgsl!("matmul/matmul_cooperative");
 const TILED: &str = wgsl!("matmul/matmul_tiled");
 const VECTOR: &str = wgsl!("matmul/matmul_vector");
 
-/// Workgroups that keep a GPU busy; depth is split into parts if there are fewer tiles.
-const ENOUGH_GROUPS: usize = 256;
+/// Invocations of a workgroup with tiles. Depth is split into parts if the tiles make fewer workgroups than keep a GPU busy.
+const TILE_WORKGROUP: usize = 256;
 
 /// The least depth of a part: a sum of parts costs a store and a load of each.
 const SHORTEST_PART: usize = 256;
@@ -207,7 +207,7 @@ impl<'a> Product<'a> {
         // Tiles of 64 x 64 keep more workgroups busy; the larger ones pay if there are enough tiles anyway.
         let is_large = self.rows >= 1024 && self.batch * self.rows * self.columns >= 1 << 21;
         if self.columns > 32 && self.fits_cooperative(adapter) {
-            return self.cooperative_variant(if is_large { 4 } else { 2 });
+            return self.cooperative_variant(adapter, if is_large { 4 } else { 2 });
         }
         let tile = match (self.columns, is_large) {
             (..=32, _) => SMALL,
@@ -215,7 +215,7 @@ impl<'a> Product<'a> {
             (_, true) => LARGE,
             (_, false) => MEDIUM,
         };
-        self.tiled_variant(tile)
+        self.tiled_variant(adapter, tile)
     }
 
     /// All suitable variants, the choice first.
@@ -233,12 +233,12 @@ impl<'a> Product<'a> {
             }
         };
         for tile in [LARGE, NARROW, MEDIUM, SMALL] {
-            add(self.tiled_variant(tile));
+            add(self.tiled_variant(adapter, tile));
             add(Variant::Tiled { tile, splits: 1 });
         }
         if self.fits_cooperative(adapter) {
-            add(self.cooperative_variant(4));
-            add(self.cooperative_variant(2));
+            add(self.cooperative_variant(adapter, 4));
+            add(self.cooperative_variant(adapter, 2));
         }
         if self.rows <= MOST_VECTORS {
             add(Variant::FewRows);
@@ -249,13 +249,13 @@ impl<'a> Product<'a> {
         all
     }
 
-    fn tiled_variant(&self, tile: Tile) -> Variant {
-        Variant::Tiled { tile, splits: self.splits(tile.rows(), tile.columns()) }
+    fn tiled_variant(&self, adapter: &Adapter, tile: Tile) -> Variant {
+        Variant::Tiled { tile, splits: self.splits(adapter, tile.rows(), tile.columns()) }
     }
 
-    fn cooperative_variant(&self, fragments: usize) -> Variant {
+    fn cooperative_variant(&self, adapter: &Adapter, fragments: usize) -> Variant {
         let side = cooperative_side(fragments);
-        Variant::Cooperative { fragments, splits: self.splits(side, side) }
+        Variant::Cooperative { fragments, splits: self.splits(adapter, side, side) }
     }
 
     fn fits_cooperative(&self, adapter: &Adapter) -> bool {
@@ -266,9 +266,10 @@ impl<'a> Product<'a> {
     }
 
     /// Parts of the depth that keep the adapter busy with tiles of this size.
-    fn splits(&self, tile_rows: usize, tile_columns: usize) -> usize {
+    fn splits(&self, adapter: &Adapter, tile_rows: usize, tile_columns: usize) -> usize {
         let tiles = self.batch * self.rows.div_ceil(tile_rows) * self.columns.div_ceil(tile_columns);
-        let wanted = (ENOUGH_GROUPS / tiles.max(1)).clamp(1, (self.depth / SHORTEST_PART).max(1));
+        let busy = adapter.profile.groups_to_fill(TILE_WORKGROUP);
+        let wanted = (busy / tiles.max(1)).clamp(1, (self.depth / SHORTEST_PART).max(1));
         // The number of parts when each is a whole number of steps.
         self.depth.div_ceil(self.part_depth(wanted)).max(1)
     }
