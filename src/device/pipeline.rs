@@ -244,7 +244,7 @@ impl Gpu {
             source.insert_str(0, "// checked\n");
         }
         // A caller's template has types of its own, on which nobody knows.
-        let is_ours = !kernel.checked || kernel.template.contains("\nalias F = ");
+        let is_ours = !kernel.checked || kernel.template.has_alias("F");
         if is_ours && has_wrong_math(&self.adapter.name) {
             source = repair_math(&source);
         }

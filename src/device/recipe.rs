@@ -25,7 +25,7 @@ impl Recipe {
     pub fn of(kernel: &Kernel) -> Recipe {
         let open = |text: &String| sizes::open(text).into_owned();
         Recipe {
-            template: kernel.template,
+            template: kernel.template.text,
             constants: kernel.constants.clone(),
             sizes: kernel.sizes.iter().map(|size| size.0).collect(),
             aliases: kernel.aliases.clone(),

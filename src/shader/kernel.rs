@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::number::nearest;
+use crate::shader::template::{HookType, Template};
 
 /// What a binding of a kernel shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,16 +84,13 @@ pub(crate) struct LoadHook {
     pub loads: Loads,
 }
 
-/// The arguments of a hook that loads four elements, and its result.
-const FOUR: &str = "first: u32, second: u32, third: u32, fourth: u32) -> Quad";
-
 /// One dispatch: a specialised template, its bindings by role, its parameters and its grid.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     /// Stem of the template's file; the label of the pipeline.
     pub name: &'static str,
-    /// The template's text.
-    pub template: &'static str,
+    /// The template.
+    pub(crate) template: &'static Template,
     /// Values for the template's `const` declarations.
     pub constants: Vec<(&'static str, String)>,
     /// Values for those of them that are sizes; see [`size`](Kernel::size).
@@ -127,7 +125,7 @@ impl Kernel {
     pub fn new(name: &'static str, template: &'static str) -> Kernel {
         Kernel {
             name,
-            template,
+            template: Template::of(template),
             constants: Vec::new(),
             sizes: Vec::new(),
             aliases: Vec::new(),
@@ -182,15 +180,15 @@ impl Kernel {
         self
     }
 
-    /// Says that an operand is read through the hook `name` alone, `count` elements of it by all invocations together.
+    /// Says that an operand is read through `hook` alone, `count` elements of it by all invocations together.
     ///
-    /// The hook is `fn name(index: u32) -> f32`, or that of four elements,
-    /// `fn name(first: u32, second: u32, third: u32, fourth: u32) -> Quad`; where the latter's body is set, it reads four
+    /// The hook is `fn hook(index: u32) -> f32`, or that of four elements,
+    /// `fn hook(first: u32, second: u32, third: u32, fourth: u32) -> Quad`; where the latter's body is set, it reads four
     /// neighbours from a multiple of four on. Indices count from the operand's first element or from its storage's: the
     /// planner writes other bodies only where these are one.
     #[must_use]
-    pub(crate) fn loads(mut self, name: &'static str, operand: Operand, count: usize) -> Kernel {
-        self.loads.push((name, operand, count as u64));
+    pub(crate) fn loads(mut self, hook: &'static str, operand: Operand, count: usize) -> Kernel {
+        self.loads.push((hook, operand, count as u64));
         self
     }
 
@@ -207,7 +205,7 @@ impl Kernel {
 
     /// Whether [`stores_eights`](Kernel::stores_eights) was said.
     pub(crate) fn has_eights(&self) -> bool {
-        self.constants.iter().any(|constant| constant.0 == "STORE_EIGHTS")
+        self.hooks.iter().any(|hook| hook.0 == "store_output_eight")
     }
 
     /// Writes another body of `store_output_eight`.
@@ -220,8 +218,14 @@ impl Kernel {
     pub(crate) fn store_by(&mut self, body: String) {
         self.constants.retain(|constant| constant.0 != "STORE_EIGHTS");
         self.aliases.retain(|alias| alias.0 != "Stored");
-        self.hooks.retain(|hook| !hook.0.starts_with("store_output"));
+        self.reset_hook("store_output");
         self.hooks.push(("store_output", body));
+    }
+
+    /// Forgets the bodies of a hook and of those that call it in the template.
+    pub(crate) fn reset_hook(&mut self, name: &str) {
+        let template = self.template;
+        self.hooks.retain(|hook| hook.0 != name && !template.calls(hook.0, name));
     }
 
     /// Appends parameter words.
@@ -254,47 +258,34 @@ impl Kernel {
     /// write another body.
     pub(crate) fn has_store_hook(&self) -> bool {
         let is_set = |hook: &(&str, String)| hook.0 == "store_output" && !hook.1.is_empty();
-        self.stores_floats() && !self.hooks.iter().any(is_set) && self.param_fields().is_some()
+        let takes = self.template.signature("store_output", &self.aliases);
+        let takes_floats = takes.is_some_and(|(arguments, _)| arguments == [HookType::U32, HookType::F32]);
+        takes_floats && !self.hooks.iter().any(is_set) && self.template.params().is_some()
     }
 
     /// The hook through which an operand is read, where the planner may write another body.
     pub(crate) fn load_hook(&self, operand: Operand) -> Option<LoadHook> {
         let &(name, _, count) = self.loads.iter().find(|load| load.1 == operand)?;
-        let has = |arguments: &str| self.template.contains(&format!("\nfn {name}({arguments} {{"));
+        let (arguments, result) = self.template.signature(name, &self.aliases)?;
         let is_set = self.hooks.iter().any(|hook| hook.0 == name);
-        let loads = match is_set {
-            false if has("index: u32) -> f32") => Loads::One,
-            false if has(FOUR) => Loads::Four,
-            true if has(FOUR) => Loads::Neighbours,
+        let loads = match (&arguments[..], result?, is_set) {
+            ([HookType::U32], HookType::F32, false) => Loads::One,
+            ([HookType::U32, HookType::U32, HookType::U32, HookType::U32], HookType::Quad, false) => Loads::Four,
+            ([HookType::U32, HookType::U32, HookType::U32, HookType::U32], HookType::Quad, true) => Loads::Neighbours,
             _ => return None,
         };
         (!self.checked && self.param_fields().is_some()).then_some(LoadHook { name, count, loads })
     }
 
-    /// Whether `store_output` takes f32: by that name, or by one that stands for it.
-    fn stores_floats(&self) -> bool {
-        let hook = self.template.split_once("\nfn store_output(index: u32, value: ");
-        let Some((value, _)) = hook.and_then(|(_, rest)| rest.split_once(") {")) else { return false };
-        let set = self.aliases.iter().find(|alias| alias.0 == value).map(|alias| alias.1);
-        let alias = || self.template.contains(&format!("\nalias {value} = f32;"));
-        value == "f32" || set.map_or_else(alias, |to| to == "f32")
-    }
-
-    /// How many words the template's `Params` has; `None` where there are others than single ones.
+    /// The number of words in the template's `Params`; `None` if it has other members than single ones.
     pub(crate) fn param_fields(&self) -> Option<usize> {
-        let (_, rest) = self.template.split_once("\nstruct Params {")?;
-        let (fields, _) = rest.split_once('}')?;
-        let fields = fields.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
-        let is_word = |line: &str| [": u32,", ": i32,", ": f32,"].iter().any(|end| line.contains(end));
-        fields.map(|line| is_word(line).then_some(1)).sum()
+        self.template.params()
     }
 
-    /// The first binding number after the template's and those declared so far.
+    /// The first binding number behind the template's and those declared so far.
     pub(crate) fn free_binding(&self) -> usize {
-        let texts = [self.template, &self.declarations];
-        let numbers = texts.iter().flat_map(|text| text.split("@binding(").skip(1));
-        let numbers = numbers.filter_map(|rest| rest.split(')').next()?.parse::<usize>().ok());
-        numbers.max().map_or(0, |last| last + 1)
+        let declared = self.bindings.iter().filter(|binding| !self.template.binds(&binding.0));
+        self.template.free_binding() + declared.count()
     }
 
     /// Sets the estimated work.

@@ -11,6 +11,7 @@ mod reflect;
 mod scalar;
 pub(crate) mod sizes;
 mod specialise;
+mod template;
 mod unroll;
 mod words;
 
@@ -23,4 +24,6 @@ pub(crate) use kernel::{LoadHook, Loads, MOST_GROUPS};
 pub(crate) use reflect::{Binding, Module, Role};
 pub(crate) use sizes::{Sizes, size};
 pub(crate) use specialise::{specialise, specialise_open};
+#[cfg(test)]
+pub(crate) use template::Template;
 pub(crate) use words::with_words;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::number::low_word;
 use crate::shader::Kernel;
 use crate::shader::unroll::{constants, evaluate};
+use crate::shader::words::tokens;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 const LIBRARY: &str = wgsl!("lib/size");
 
 /// Begins and ends a size in a hook.
-const MARK: char = '$';
+pub(super) const MARK: char = '$';
 
 /// A size in the text of a hook: `name` tells it from others in the kernel, and has one value there.
 pub(crate) fn size(name: &str, value: usize) -> String {
@@ -277,32 +278,6 @@ impl<'a> Writer<'a> {
 fn is_operand(token: &str) -> bool {
     let is_keyword = matches!(token, "return" | "if" | "while" | "switch" | "for");
     !is_keyword && token.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ')' || c == ']')
-}
-
-/// Names and numbers, sizes with their marks, comments, space, and single signs.
-fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let length = |is_part: &dyn Fn(char) -> bool| rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-        let end = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if first == MARK {
-            rest[1..].find(MARK).map_or(rest.len(), |end| end + 2)
-        } else if first.is_ascii_digit() {
-            length(&|c| is_word(c) || c == '.')
-        } else if is_word(first) {
-            length(&is_word)
-        } else if first.is_whitespace() {
-            length(&char::is_whitespace)
-        } else {
-            first.len_utf8()
-        };
-        let token;
-        (token, rest) = rest.split_at(end);
-        Some(token)
-    })
 }
 
 #[cfg(test)]

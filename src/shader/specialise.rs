@@ -3,8 +3,11 @@
 use crate::error::{Error, Result};
 use crate::shader::scalar::scalarise;
 use crate::shader::sizes::{self, Sizes};
+use crate::shader::template::ENABLED;
 use crate::shader::unroll::unroll;
 use crate::shader::{Kernel, Word};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The body of the hook `report` of kernels with a [`Word::Fault`], whose `fault` is the device's words. The words are of one
 /// call: the first that finds a bad index claims them, by its operation's code and one more than the size that the index is
@@ -44,79 +47,52 @@ fn fault(kernel: &Kernel, reason: String) -> Error {
 
 /// The template with everything set, `hook` telling how sizes in hooks are written.
 fn filled(kernel: &Kernel, hook: impl Fn(&str) -> String) -> Result<String> {
-    let fault = |reason: String| fault(kernel, reason);
-    let mut text = kernel.template.to_string();
+    let Kernel { template, .. } = *kernel;
+    let value = |keyword: &str, name: &str| {
+        let declaration = template.declarations().get(name).filter(|declaration| declaration.keyword == keyword);
+        let range = declaration.map(|declaration| declaration.value.clone());
+        range.ok_or_else(|| fault(kernel, format!("the template declares no {keyword} {name}")))
+    };
+    // By the places of the replaced texts; of two for one place the later.
+    let mut edits: BTreeMap<usize, (Range<usize>, String)> = BTreeMap::new();
+    let mut edit = |range: Range<usize>, text: String| edits.insert(range.start, (range, text));
     let sizes = kernel.sizes.iter().map(|&(name, value)| (name, format!("{value}u")));
-    for (name, value) in kernel.constants.iter().cloned().chain(sizes) {
-        text = set_declaration(&text, "const", name, &value)
-            .ok_or_else(|| fault(format!("the template declares no const {name}")))?;
+    for (name, to) in kernel.constants.iter().cloned().chain(sizes) {
+        edit(value("const", name)?, format!(" {to}"));
     }
     for (name, to) in &kernel.aliases {
-        text = set_declaration(&text, "alias", name, to)
-            .ok_or_else(|| fault(format!("the template declares no alias {name}")))?;
+        edit(value("alias", name)?, format!(" {to}"));
     }
     for (name, body) in &kernel.hooks {
-        text = set_hook(&text, name, &hook(body)).ok_or_else(|| fault(format!("the template has no hook {name}")))?;
+        edit(value("fn", name)?, format!(" {} ", hook(body)));
     }
     if kernel.params.iter().any(|word| matches!(word, Word::Fault(_))) {
-        text = set_hook(&text, "report", REPORT).ok_or_else(|| fault("the template has no hook report".into()))?;
+        edit(value("fn", "report")?, format!(" {REPORT} "));
     }
     if kernel.extra_words > 0 {
-        let start = text.find("\nstruct Params {").ok_or_else(|| fault("the template has no Params".into()))?;
-        let end = text[start..].find('}').ok_or_else(|| fault("Params has no end".into()))?;
-        text.insert_str(start + end, &format!("    words: array<vec4<u32>, {}>,\n", kernel.extra_words));
+        let end = value("struct", "Params")?.end;
+        edit(end..end, format!("    words: array<vec4<u32>, {}>,\n", kernel.extra_words));
     }
     if !kernel.declarations.is_empty() {
-        let at = text.find("\nfn ").ok_or_else(|| fault("the template has no function".into()))?;
-        text.insert_str(at + 1, &format!("{}\n", hook(&kernel.declarations)));
+        let functions = template.declarations().values().filter(|declaration| declaration.keyword == "fn");
+        let first = functions.map(|function| function.start).min();
+        let first = first.ok_or_else(|| fault(kernel, "the template has no function".into()))?;
+        edit(first..first, format!("{}\n", hook(&kernel.declarations)));
     }
+    let mut text = String::with_capacity(2 * template.text.len());
+    let mut done = 0;
+    for (range, new) in edits.into_values() {
+        text.extend([&template.text[done..range.start], &new]);
+        done = range.end;
+    }
+    text.push_str(&template.text[done..]);
     Ok(text)
 }
 
 /// The text with loops written out and arrays taken apart.
 fn finished(kernel: &Kernel, text: &str) -> Result<String> {
-    let mut text = scalarise(&unroll(text).map_err(|reason| fault(kernel, reason))?);
-    if text.lines().any(|line| line.split("//").next().unwrap_or("").contains("f16")) {
-        text.insert_str(0, "enable f16;\n");
-    }
-    Ok(text)
-}
-
-/// Replaces what stands after `=` in `const NAME: type = value;` or `alias NAME = type;`, at the start of a line.
-fn set_declaration(text: &str, keyword: &str, name: &str, value: &str) -> Option<String> {
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        if let Some(rest) = line.strip_prefix(keyword).and_then(|r| r.strip_prefix(' ')) {
-            let declared = rest.split([':', '=', ' ']).next().unwrap_or("");
-            if declared == name {
-                let equals = start + line.find('=')?;
-                let end = equals + text[equals..].find(';')?;
-                return Some(format!("{}= {value}{}", &text[..equals], &text[end..]));
-            }
-        }
-        start += line.len();
-    }
-    None
-}
-
-/// Replaces the body of `fn name(..) -> type { body }`; a hook starts a line and its body has balanced braces.
-fn set_hook(text: &str, name: &str, body: &str) -> Option<String> {
-    let start = text.find(&format!("\nfn {name}("))?;
-    let open = start + text[start..].find('{')?;
-    let mut depth = 0usize;
-    for (i, c) in text[open..].char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(format!("{}{{ {body} {}", &text[..open], &text[open + i..]));
-                }
-            }
-            _ => {}
-        }
-    }
-    None
+    let text = scalarise(&unroll(text).map_err(|reason| fault(kernel, reason))?);
+    Ok(format!("{ENABLED}{text}"))
 }
 
 #[cfg(test)]

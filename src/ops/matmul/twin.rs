@@ -9,7 +9,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Device, Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
-use crate::shader::Kernels;
+use crate::shader::{Kernels, Template};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
@@ -84,13 +84,13 @@ impl Op for Twin {
         let variant = Variant::Cooperative { fragments: self.fragments, splits: self.splits };
         let mut kernels = with_product(io, |product: &Product| product.kernels(variant))?;
         let product = &mut kernels.kernels[0];
-        let mut text = product.template.to_string();
+        let mut text = product.template.text.to_string();
         for (from, to) in REPLACED {
             assert!(text.contains(from), "the kernel lacks {from:?}");
             text = text.replace(from, to);
         }
         assert!(!text.contains("coopL") && !text.contains("coop_mat"), "{text}");
-        (product.name, product.template) = ("matmul_twin", Box::leak(text.into_boxed_str()));
+        (product.name, product.template) = ("matmul_twin", Template::of(Box::leak(text.into_boxed_str())));
         Ok(kernels)
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
