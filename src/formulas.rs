@@ -2,13 +2,14 @@
 //! unseen. `WGRAD_WRITE_DOCS=1 cargo test --lib formulas` writes it.
 
 use crate::Result;
-use crate::graph::{Class, Device, Parameter, Tensor, grad, tracing, with_trace};
+use crate::graph::{Device, Parameter, Tensor, grad, tracing, with_trace};
 use crate::ops::case::{Case, Input};
 use crate::ops::cases;
 use crate::optim::{
     Adadelta, Adafactor, Adagrad, Adam, Adamax, Lamb, Lars, Lion, NAdam, Optimizer, RAdam, RmsProp, RmsPropOptions,
     Rprop, Sgd, SgdOptions,
 };
+use crate::shader::Formula;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -58,16 +59,15 @@ fn record_steps(optimizer: Optimize, device: &Device) -> Result<()> {
 /// A line for each formula that is recorded in a trace.
 fn table() -> BTreeSet<String> {
     let flag = |is: bool, name: &'static str| if is { name } else { "" };
-    let line = |class: &Class| match class {
-        Class::Pointwise(formula) => Some(format!(
+    let line = |formula: &&Formula| {
+        format!(
             "{:<20} {:>4} {:<6} {:<10} {}\n",
             formula.name,
             formula.cost(),
             flag(formula.is_scalar(), "scalar"),
             flag(formula.is_positional(), "positional"),
             formula.wgsl
-        )),
-        _ => None,
+        )
     };
     tracing(|| {
         let device = Device::reference();
@@ -76,7 +76,7 @@ fn table() -> BTreeSet<String> {
         let recorded = cases.iter().filter(|case| record_case(case, &device).is_ok()).count();
         assert!(10 * recorded > 9 * cases.len(), "{recorded} of {} cases", cases.len());
         OPTIMIZERS.iter().try_for_each(|&optimizer| record_steps(optimizer, &device)).unwrap();
-        with_trace(|trace| trace.classes.iter().filter_map(line).collect())
+        with_trace(|trace| trace.formulas.iter().map(line).collect())
     })
 }
 

@@ -87,11 +87,9 @@ fn evaluate(
 
 /// Puts NaN between the segments of a pack, where values are arbitrary: everything computed from them becomes NaN too.
 fn spoil_padding(node: &Node, results: &mut [HostTensor]) {
-    if !matches!(node.op.class(), Class::Pack) {
-        return;
-    }
+    let Class::Pack { starts } = node.op.class() else { return };
     let segments: Vec<(usize, usize)> =
-        node.op.starts().iter().copied().zip(node.state.lock().inputs.iter().map(|input| input.numel())).collect();
+        starts.iter().copied().zip(node.state.lock().inputs.iter().map(|input| input.numel())).collect();
     let mut padded = vec![f64::NAN; results[0].values.len()];
     for (start, count) in segments {
         padded[start..start + count].copy_from_slice(&results[0].values[start..start + count]);

@@ -28,8 +28,8 @@ pub(super) fn check_custom(op: &dyn Op, inputs: &[Layout], outputs: &[Layout]) -
                 return broken(format!("an input of shape {} for an output of shape {}", other.shape, output.shape));
             }
         }
-        Class::Pack => {
-            let (output, starts) = (single()?, op.starts());
+        Class::Pack { starts } => {
+            let output = single()?;
             let ends = starts.iter().zip(inputs).map(|(&start, input)| start.checked_add(input.shape.numel()));
             let ends: Option<Vec<usize>> = ends.collect();
             let fits = |ends: &Vec<usize>| {
@@ -46,8 +46,8 @@ pub(super) fn check_custom(op: &dyn Op, inputs: &[Layout], outputs: &[Layout]) -
                 return broken(format!("it packs contiguous {} tensors, not {other:?}", output.dtype));
             }
         }
-        Class::Rows(_) => {
-            let (_, dims) = (single()?, op.dims());
+        Class::Rows { dims, .. } => {
+            single()?;
             let [input] = inputs else { return broken(format!("it reduces one input, not {}", inputs.len())) };
             if !dims.is_sorted_by(|a, b| a < b) || dims.iter().any(|&dim| dim >= input.shape.len()) {
                 return broken(format!("the dimensions {dims:?} of {} can't be reduced", input.shape));

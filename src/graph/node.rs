@@ -13,7 +13,7 @@ use crate::graph::schedule::Mark;
 use crate::graph::source::source;
 use crate::graph::trace::is_tracing;
 #[cfg(test)]
-use crate::graph::trace::note_class;
+use crate::graph::trace::note_formula;
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
@@ -345,7 +345,7 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         device.flush_in_passing();
     }
     #[cfg(test)]
-    note_class(op.class());
+    note_formula(op.class());
     let state = State { inputs: Few::of(inputs, |&input| input.edge()), ..State::default() };
     let node = Node {
         id: next_id(),

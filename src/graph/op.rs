@@ -12,18 +12,26 @@ use std::hash::{Hash, Hasher};
 
 /// The planner's treatment of an operation.
 #[derive(Clone, Copy, Debug)]
-pub enum Class {
+pub enum Class<'a> {
     /// Values that exist before the graph runs.
     Leaf,
     /// Shows its input's storage through another layout; costs nothing.
     View,
     /// One output element from the input elements of the same index: the planner fuses these.
     Pointwise(&'static Formula),
-    /// Reductions over [`Op::dims`] of the one input, and formulas of their results: the planner fuses these too.
-    Rows(&'static RowFormula),
-    /// Lays its inputs side by side in one output of one dimension, from [`Op::starts`] on: the planner has them computed there,
-    /// and copies those that exist already. The gaps between them are never read as values.
-    Pack,
+    /// Reductions of the one input, and formulas of their results: the planner fuses these too.
+    Rows {
+        /// The reductions, and the result that follows from theirs.
+        formula: &'static RowFormula,
+        /// The dimensions that are reduced, ascending.
+        dims: &'a [usize],
+    },
+    /// Lays its inputs side by side in one output of one dimension: the planner has them computed there, and copies those that
+    /// exist already. The gaps between them are never read as values.
+    Pack {
+        /// The first element of each input in the output, ascending multiples of 128.
+        starts: &'a [usize],
+    },
     /// Runs kernels of its own.
     Kernel,
 }
@@ -78,18 +86,8 @@ pub trait Op: Any + Debug + Send + Sync {
     fn structure(&self, state: &mut dyn Hasher);
 
     /// The planner's treatment of this operation.
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Kernel
-    }
-
-    /// The dimensions that an operation of [`Class::Rows`] reduces, ascending.
-    fn dims(&self) -> &[usize] {
-        &[]
-    }
-
-    /// The first element of each input of an operation of [`Class::Pack`] in its output, ascending multiples of 128.
-    fn starts(&self) -> &[usize] {
-        &[]
     }
 
     /// Data words of this call, written into the kernel's parameters at each run.
@@ -155,7 +153,7 @@ pub trait Op: Any + Debug + Send + Sync {
 /// The methods of a view that shows its first input.
 macro_rules! shows_first_input {
     () => {
-        fn class(&self) -> Class {
+        fn class(&self) -> Class<'_> {
             Class::View
         }
         fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {

@@ -140,7 +140,7 @@ impl Op for Part {
     }
     /// The layout says everything; the offset is data.
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::View
     }
     fn outputs(&self, _: &[Layout]) -> Result<Vec<Layout>> {

@@ -449,7 +449,7 @@ impl Op for Counted {
         "add"
     }
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(&COUNTED)
     }
     fn scalars(&self) -> &[u32] {
@@ -472,7 +472,7 @@ impl Op for Alias {
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(self, state);
     }
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::View
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {

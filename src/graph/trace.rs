@@ -6,6 +6,8 @@
 #[cfg(test)]
 use crate::graph::Class;
 use crate::graph::node::Tensor;
+#[cfg(test)]
+use crate::shader::Formula;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
@@ -45,9 +47,9 @@ pub(crate) struct Trace {
     /// Calls by the node of their output.
     pub seen: HashMap<u64, Seen>,
     pub multiply_adds: u64,
-    /// The classes of all calls.
+    /// The formulas of all pointwise calls.
     #[cfg(test)]
-    pub classes: Vec<Class>,
+    pub formulas: Vec<&'static Formula>,
 }
 
 thread_local! {
@@ -91,11 +93,11 @@ pub(crate) fn note_multiply_adds(count: impl FnOnce() -> u64) {
     }
 }
 
-/// Notes a call's class.
+/// Notes the formula of a pointwise call.
 #[cfg(test)]
-pub(super) fn note_class(class: Class) {
-    if is_tracing() {
-        TRACE.with_borrow_mut(|trace| trace.classes.push(class));
+pub(super) fn note_formula(class: Class) {
+    if let (true, Class::Pointwise(formula)) = (is_tracing(), class) {
+        TRACE.with_borrow_mut(|trace| trace.formulas.push(formula));
     }
 }
 

@@ -23,11 +23,8 @@ impl Op for Pack {
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(self, state);
     }
-    fn class(&self) -> Class {
-        Class::Pack
-    }
-    fn starts(&self) -> &[usize] {
-        &self.starts
+    fn class(&self) -> Class<'_> {
+        Class::Pack { starts: &self.starts }
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         let dtype = inputs[0].dtype;
@@ -79,7 +76,7 @@ impl Op for CastPart {
     }
     /// The layout says everything.
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::View
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {

@@ -23,7 +23,7 @@ impl Op for Leaf {
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(self, state);
     }
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Leaf
     }
     fn outputs(&self, _: &[Layout]) -> Result<Vec<Layout>> {

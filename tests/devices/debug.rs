@@ -217,7 +217,7 @@ impl Op for CountsUses {
         "counts_uses"
     }
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(&COUNTS_USES)
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {

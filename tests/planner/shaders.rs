@@ -247,7 +247,7 @@ impl Op for Twice {
         TWICE.name
     }
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(&TWICE)
     }
     fn outputs(&self, inputs: &[Layout]) -> wgrad::Result<Vec<Layout>> {

@@ -97,7 +97,7 @@ impl Flow {
                 };
                 one(rest.iter().fold((*first).clone(), join))
             }
-            (Class::Rows(_), [(_, axes)]) => one(self.reduced(axes, node.op.dims(), &outputs[0])),
+            (Class::Rows { dims, .. }, [(_, axes)]) => one(self.reduced(axes, dims, &outputs[0])),
             (Class::Kernel, [..]) if MOVES.contains(&name) => one(self.moved(node, inputs)?),
             (Class::Kernel, [(input, axes), ..]) if WINDOWS.contains(&name) => {
                 Ok(outputs.iter().map(|output| self.windowed(input, axes, output)).collect())

@@ -89,7 +89,7 @@ impl Op for IsPlace {
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(self, state);
     }
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(&IS_PLACE)
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {

@@ -48,7 +48,7 @@ impl Op for Full {
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(&self.dtype, state);
     }
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(match self.dtype {
             DType::F32 | DType::F16 => &FULL_FLOAT,
             DType::I32 => &FULL_I32,

@@ -257,7 +257,7 @@ impl Op for Pointwise {
         // Names are unique in the table.
         hash_structure(&self.0.arity, state);
     }
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(&self.0.formula)
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {

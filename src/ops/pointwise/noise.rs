@@ -26,7 +26,7 @@ impl Op for ImageNoise {
         "image_noise"
     }
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(&NOISE)
     }
     fn scalars(&self) -> &[u32] {

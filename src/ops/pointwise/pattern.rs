@@ -100,7 +100,7 @@ impl Op for Pattern {
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(&self.dtype, state);
     }
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(self.formula())
     }
     fn scalars(&self) -> &[u32] {

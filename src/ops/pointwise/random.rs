@@ -51,7 +51,7 @@ impl Op for Random {
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(&self.kind, state);
     }
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(match self.kind {
             RandomKind::Uniform => &UNIFORM,
             RandomKind::Normal => &NORMAL,
@@ -173,7 +173,7 @@ impl Op for Permutation {
         "randperm"
     }
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(&PERMUTATION)
     }
     fn scalars(&self) -> &[u32] {

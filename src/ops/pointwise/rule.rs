@@ -69,7 +69,7 @@ impl<const N: usize> Op for Call<N> {
     }
     /// Rules differ in their names.
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(&self.rule.formula)
     }
     fn scalars(&self) -> &[u32] {

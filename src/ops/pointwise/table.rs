@@ -22,7 +22,7 @@ impl Op for Table {
         "table"
     }
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::Pointwise(&TABLE)
     }
     fn scalars(&self) -> &[u32] {

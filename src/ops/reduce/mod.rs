@@ -84,16 +84,14 @@ impl Op for Reduce {
         }
         Ok(vec![Layout::contiguous(input.shape.without(&self.dims, self.keepdim), input.dtype)])
     }
-    fn class(&self) -> Class {
-        Class::Rows(match self.kind {
+    fn class(&self) -> Class<'_> {
+        let formula = match self.kind {
             Kind::Sum => &SUM,
             Kind::Max | Kind::Any => &LARGEST,
             Kind::Min | Kind::All => &SMALLEST,
             Kind::Product => &PRODUCT,
-        })
-    }
-    fn dims(&self) -> &[usize] {
-        &self.dims
+        };
+        Class::Rows { formula, dims: &self.dims }
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];

@@ -41,11 +41,8 @@ impl Op for Softmax {
         }
         Ok(vec![Layout::contiguous(input.shape, input.dtype)])
     }
-    fn class(&self) -> Class {
-        Class::Rows(if self.log { &LOG_SOFTMAX } else { &SOFTMAX })
-    }
-    fn dims(&self) -> &[usize] {
-        &self.dim
+    fn class(&self) -> Class<'_> {
+        Class::Rows { formula: if self.log { &LOG_SOFTMAX } else { &SOFTMAX }, dims: &self.dim }
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];

@@ -23,7 +23,7 @@ impl Op for Diagonal {
     }
     /// The resulting layout says everything.
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::View
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {

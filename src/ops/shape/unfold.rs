@@ -50,7 +50,7 @@ impl Op for TakeWindows {
     }
     /// The resulting layout says everything, and the planner compares it.
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::View
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {

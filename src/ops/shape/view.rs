@@ -41,7 +41,7 @@ impl Op for View {
     }
     /// The resulting layout says everything, and the planner compares it: the start of a slice is data.
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
+    fn class(&self) -> Class<'_> {
         Class::View
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {

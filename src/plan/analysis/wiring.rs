@@ -177,14 +177,22 @@ impl<'a> Wiring<'a> {
     /// The formula of a call that reduces rows.
     pub fn row_formula(&self, node: usize) -> Option<&'static RowFormula> {
         match self.schedule.nodes[node].op.class() {
-            Class::Rows(formula) => Some(formula),
+            Class::Rows { formula, .. } => Some(formula),
             _ => None,
+        }
+    }
+
+    /// The first element of each argument in the result of a call that lays them side by side; empty for others.
+    pub fn starts(&self, node: usize) -> &[usize] {
+        match self.schedule.nodes[node].op.class() {
+            Class::Pack { starts } => starts,
+            _ => &[],
         }
     }
 
     /// True for a call that lays its arguments side by side.
     pub fn is_pack(&self, node: usize) -> bool {
-        matches!(self.schedule.nodes[node].op.class(), Class::Pack)
+        matches!(self.schedule.nodes[node].op.class(), Class::Pack { .. })
     }
 
     /// A pointwise call whose every element is the same number, because all it is computed from is few such numbers:

@@ -86,7 +86,7 @@ impl Legality<'_> {
         let wiring = self.wiring;
         match wiring.schedule.nodes[member].op.class() {
             Class::Pointwise(formula) => formula.cost() * wiring.schedule.nodes[member].outputs[0].shape.numel() as u64,
-            Class::Rows(_) => wiring.layout(wiring.schedule.edges[member][0]).shape.numel() as u64,
+            Class::Rows { .. } => wiring.layout(wiring.schedule.edges[member][0]).shape.numel() as u64,
             _ => 0,
         }
     }

@@ -24,10 +24,9 @@ impl Destinations {
     /// no kernel computes from another segment of the same pack, since none could read and write one buffer.
     pub fn new(wiring: &Wiring, clusters: &[Cluster]) -> Destinations {
         let mut destinations = Destinations::default();
-        for call in wiring.calls().filter(|&call| wiring.is_pack(call)) {
-            let node = &wiring.schedule.nodes[call];
+        for call in wiring.calls() {
             let arguments = wiring.schedule.edges[call].len();
-            for (argument, &start) in node.op.starts().iter().enumerate() {
+            for (argument, &start) in wiring.starts(call).iter().enumerate() {
                 let edge = wiring.schedule.edges[call][argument];
                 let (root, layout) = (wiring.root(edge), wiring.layout(edge));
                 if (0..arguments).any(|other| other != argument && wiring.argument(call, other) == root) {

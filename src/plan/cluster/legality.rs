@@ -30,9 +30,9 @@ impl Legality<'_> {
         for &member in &members {
             match nodes[member].op.class() {
                 Class::Pointwise(_) => {}
-                Class::Rows(_) => {
+                Class::Rows { dims, .. } => {
                     let edge = self.wiring.schedule.edges[member][0];
-                    let rows = Domain::new(self.wiring.layout(edge), nodes[member].op.dims());
+                    let rows = Domain::new(self.wiring.layout(edge), dims);
                     if domain.as_ref().is_some_and(|domain| *domain != rows) {
                         return Err("reductions over different rows");
                     }
@@ -200,13 +200,12 @@ impl Legality<'_> {
         let Some((input, dim)) = self.kernels.summed(call) else { return false };
         let wiring = self.wiring;
         let nodes = &wiring.schedule.nodes;
-        let is_sum = matches!(nodes[sum].op.class(), Class::Rows(formula) if formula.is_sum());
-        if !is_sum || wiring.argument(sum, 0) != wiring.argument(call, input) {
+        let Class::Rows { formula, dims: summed } = nodes[sum].op.class() else { return false };
+        if !formula.is_sum() || wiring.argument(sum, 0) != wiring.argument(call, input) {
             return false;
         }
         let [of_call, of_sum] =
             [(call, input), (sum, 0)].map(|(node, argument)| wiring.layout(wiring.schedule.edges[node][argument]));
-        let summed = nodes[sum].op.dims();
         of_call.offset == of_sum.offset
             && steps_in_memory(of_call, |_| true) == steps_in_memory(of_sum, |_| true)
             && steps_in_memory(of_call, |kept| kept == dim) == steps_in_memory(of_sum, |kept| !summed.contains(&kept))

@@ -46,9 +46,9 @@ impl Cluster {
     /// Whether a member has a value for each element, or for each row. Others than rows have elements alone.
     pub fn is_full(&self, wiring: &Wiring, member: usize) -> bool {
         match (&self.kind, wiring.schedule.nodes[member].op.class()) {
-            (Kind::Rows(_), Class::Rows(formula)) => formula.whole,
+            (Kind::Rows(_), Class::Rows { formula, .. }) => formula.whole,
             (Kind::Rows(domain), _) => wiring.schedule.nodes[member].outputs[0].shape.numel() == domain.numel(),
-            (Kind::Call(_), Class::Rows(_)) => false,
+            (Kind::Call(_), Class::Rows { .. }) => false,
             _ => true,
         }
     }

@@ -20,7 +20,7 @@ const MOST_COPIED: usize = 7;
 pub(in crate::plan) fn emit(wiring: &Wiring, call: usize, destinations: &Destinations) -> Emitted {
     let schedule = wiring.schedule;
     let output = Edge::Node { index: call, output: 0 };
-    let starts = schedule.nodes[call].op.starts();
+    let starts = wiring.starts(call);
     let Layout { shape, dtype, .. } = *wiring.stored(output);
     let end = |argument: usize| starts.get(argument + 1).copied().unwrap_or(shape.numel());
     let in_place = |argument: usize| {

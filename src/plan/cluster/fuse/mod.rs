@@ -136,7 +136,7 @@ impl<'a> Fusion<'a> {
         let mut members = core.clone();
         let mut open: Vec<usize> = core.iter().copied().collect();
         while let Some(member) = open.pop() {
-            if !matches!(wiring.schedule.nodes[member].op.class(), Class::Pointwise(_) | Class::Rows(_)) {
+            if !matches!(wiring.schedule.nodes[member].op.class(), Class::Pointwise(_) | Class::Rows { .. }) {
                 continue;
             }
             for argument in 0..wiring.schedule.edges[member].len() {
