@@ -32,9 +32,9 @@ pub struct Superpixels {
 
 /// Divides images `[N, C, H, W]` into superpixels by SLIC (Achanta et al., "SLIC Superpixels Compared to State-of-the-Art
 /// Superpixel Methods", 2012): k-means of colour and position from a grid of centres `S` apart, where a pixel belongs to the
-/// centre within `2 S` with the least `(d_colour / compactness)^2 + (d_place / S)^2`; then pieces of less than half of the mean size
-/// join a neighbour. Numbers are scaled to 0 to 1 in each image, so normalized ones do as well; three channels are sRGB, and one
-/// is grey, of which Lab is compared; of others the numbers, from 0 to 100 as Lab's lightness. Runs on the host; equal to
+/// centre within `2 S` with the least `(d_colour / compactness)^2 + (d_place / S)^2`; then pieces of less than half of the mean
+/// size join a neighbour. Numbers are scaled to 0 to 1 in each image, so normalized ones do as well; three channels are sRGB, and
+/// one is grey, of which Lab is compared; of others the numbers, from 0 to 100 as Lab's lightness. Runs on the host; equal to
 /// scikit-image's.
 ///
 /// # Errors
