@@ -22,21 +22,21 @@ use std::thread;
 /// Pipelines kept: with a software driver each takes about a megabyte.
 const MOST_PIPELINES: usize = 1024;
 
-/// The times that a graph may come with new sizes before its kernels read further ones from their parameters: in training,
-/// in evaluation and a few times more.
+/// The number of times that a graph may come with new sizes before its kernels read further ones from their parameters: in
+/// training, in evaluation and a few times more.
 const MOST_CHANGES: usize = 4;
 
-/// Graphs of which that is counted.
+/// Graphs for which that is counted.
 const MOST_FAMILIES: usize = 1024;
 
 /// The kernels that read the sizes of tensors from their parameters, so that other sizes compile nothing.
 ///
-/// The results have the same bits either way. Kernels with sizes written into them are a little faster, and each size takes
-/// a second or so to compile.
+/// The results have the same bits either way. Kernels with inlined sizes are slightly faster, and each size takes a second or so
+/// to compile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DynamicSizes {
-    /// Those of graphs whose sizes keep changing and, on GPUs whose driver takes long to compile (FXC on Windows), those of
-    /// kernels that one graph runs with three sizes or more.
+    /// Those of graphs whose sizes keep changing and, on GPUs whose driver takes long to compile (FXC on Windows), those that one
+    /// graph runs with three sizes or more.
     #[default]
     Auto,
     /// All.
@@ -49,10 +49,10 @@ pub enum DynamicSizes {
 pub(crate) struct Pipeline {
     /// Stem of the template.
     pub(super) name: &'static str,
-    /// The result of compiling it, whichever thread did it.
+    /// The result of compiling it, on any thread.
     pub(super) raw: OnceLock<Result<wgpu::ComputePipeline>>,
     pub(super) layout: wgpu::BindGroupLayout,
-    /// Buffers it binds besides the parameters, by binding number: name, number, whether it writes.
+    /// Buffers it binds besides the parameters, by binding number: name, number, true if it writes.
     pub buffers: Vec<(String, u32, bool)>,
     pub(super) params: Option<u32>,
     /// Bytes of its parameters.
@@ -61,14 +61,14 @@ pub(crate) struct Pipeline {
     pub(super) sizes: Option<(u32, Sizes)>,
 }
 
-/// Graphs that differ in nothing but sizes, one of which is being planned.
+/// Graphs that differ in sizes only, one of which is being planned.
 #[derive(Default)]
 struct Family {
     fingerprint: u64,
-    /// The number of them that brought new sizes, and whether this one did.
+    /// The number of them that brought new sizes, and true if this one did.
     changes: Cache<u64, usize>,
     is_counted: bool,
-    /// True where those before this one brought so many that further ones are read from parameters.
+    /// True if earlier ones brought so many that further ones are read from parameters.
     keeps_changing: bool,
 }
 
@@ -80,7 +80,7 @@ impl Family {
         self.is_counted = false;
     }
 
-    /// Notes that this graph has new sizes, and tells whether they keep changing.
+    /// Notes that this graph has new sizes; true if they keep changing.
     fn changes(&mut self) -> bool {
         if !std::mem::replace(&mut self.is_counted, true) {
             *self.changes.entry(self.fingerprint) += 1;
@@ -94,12 +94,12 @@ pub(super) struct Job {
     pub pipeline: Arc<Pipeline>,
     pub ir: naga::Module,
     pub bindings: Vec<Binding>,
-    /// True where a caller's text is in it.
+    /// True if it contains a caller's text.
     pub custom: bool,
 }
 
 impl Job {
-    /// What compiling it takes, roughly.
+    /// The approximate cost of compiling it.
     fn size(&self) -> usize {
         self.ir.entry_points.iter().map(|entry| entry.function.expressions.len()).sum()
     }
@@ -108,7 +108,7 @@ impl Job {
 #[derive(Default)]
 pub(super) struct Pipelines {
     by_text: Mutex<Cache<String, Arc<Pipeline>>>,
-    /// The same without the detour through the text.
+    /// The same by recipe, without building the text.
     by_recipe: Mutex<Cache<Recipe, Forms>>,
     family: Mutex<Family>,
     dynamic_sizes: Mutex<DynamicSizes>,
@@ -134,13 +134,13 @@ impl Pipelines {
         sources
     }
 
-    /// Forgets all that are not held elsewhere.
+    /// Drops all pipelines that are not held elsewhere.
     pub fn clear(&self) {
         self.trim(0);
         *self.family.lock() = Family::default();
     }
 
-    /// Forgets those that were not asked for the longest and that nobody else holds, down to `most` in all.
+    /// Drops those unused for longest that nothing else holds, down to `most` in total.
     fn trim(&self, most: usize) {
         self.by_text.lock().trim(most, |pipeline| Arc::strong_count(pipeline) == 1);
         self.by_recipe.lock().retain(|forms| forms.retain(|_| true));
@@ -183,12 +183,12 @@ impl Gpu {
         }
     }
 
-    /// Kernels that are asked for from now on are for a graph of another size, or for another graph.
+    /// Starts a plan: kernels that are requested from now on are for a graph of another size, or for another graph.
     pub fn begin_plan(&self, family: u64) {
         self.pipelines.family.lock().begin(family);
     }
 
-    /// True where the graph that is planned reads its sizes from parameters, where they are new.
+    /// True if the graph that is planned reads new sizes from parameters.
     pub fn has_dynamic_sizes(&self) -> bool {
         match *self.pipelines.dynamic_sizes.lock() {
             DynamicSizes::Always => true,
@@ -197,16 +197,16 @@ impl Gpu {
         }
     }
 
-    /// True where a kernel that takes long to compile was asked for in many sizes. Whoever asked should then
-    /// [share them](Gpu::share_sizes), and ask again.
+    /// True if a kernel that takes long to compile was requested in many sizes. The caller should then call
+    /// [`share_sizes`](Gpu::share_sizes), and ask again.
     pub fn has_many_sizes(&self) -> bool {
         let is_auto = *self.pipelines.dynamic_sizes.lock() == DynamicSizes::Auto;
         let wait_for_many = || self.pipelines.by_recipe.lock().iter().any(|(_, forms)| forms.wait_for_many());
         is_auto && self.adapter.profile.compiles_slowly && wait_for_many()
     }
 
-    /// Has such kernels read their sizes from parameters from now on, and spares compiling those that they stand for, unless
-    /// somebody holds them.
+    /// Makes such kernels read their sizes from parameters from now on, and skips compiling the ones that they replace, unless
+    /// something holds those.
     pub fn share_sizes(&self) {
         let mut by_recipe = self.pipelines.by_recipe.lock();
         let mut spared = HashSet::new();
@@ -224,16 +224,16 @@ impl Gpu {
         self.pipelines.by_text.lock().retain(|pipeline| stays(pipeline, 1));
     }
 
-    /// Sets which kernels that are asked for from now on read sizes from their parameters.
+    /// Sets which kernels that are requested from now on read sizes from their parameters.
     pub fn dynamic_sizes(&self, choice: DynamicSizes) {
         *self.pipelines.dynamic_sizes.lock() = choice;
     }
 
-    /// True where there are more pipelines than should be kept, though those are forgotten that nobody runs.
+    /// True if there are more pipelines than should be kept, even after dropping those that nothing runs.
     pub fn has_many_pipelines(&self) -> bool {
         let many = |pipelines: &Pipelines| pipelines.by_text.lock().len() > MOST_PIPELINES;
         if many(&self.pipelines) {
-            // Some more than must go, so that the next one is not looked for at once.
+            // Some more than necessary, so that the next one is not checked at once.
             self.pipelines.trim(MOST_PIPELINES / 4 * 3);
         }
         many(&self.pipelines)
@@ -243,7 +243,7 @@ impl Gpu {
         if kernel.checked {
             source.insert_str(0, "// checked\n");
         }
-        // A caller's template has types of its own, on which nobody knows.
+        // A caller's template has types of its own, about which nothing is known.
         let is_ours = !kernel.checked || kernel.template.has_alias("F");
         if is_ours && has_wrong_math(&self.adapter.name) {
             source = repair_math(&source);
@@ -255,7 +255,7 @@ impl Gpu {
         let Module { ir, bindings, sizes_at } = Module::parse(kernel.name, &source)?;
         let is_cooperative = |ty: &naga::Type| matches!(ty.inner, naga::TypeInner::CooperativeMatrix { .. });
         if kernel.checked && ir.types.iter().any(|(_, ty)| is_cooperative(ty)) {
-            // Experimental in wgpu, which does not check what they load and store.
+            // Experimental in wgpu, which does not check their loads and stores.
             let reason = "cooperative matrices are for wgrad's own kernels".to_string();
             return Err(Error::Shader { shader: kernel.name.to_string(), reason });
         }
@@ -276,8 +276,8 @@ impl Gpu {
         Ok(pipeline)
     }
 
-    /// Compiles every pipeline that was asked for since the last time, several at once: drivers take their time for
-    /// each. Some of them may be what another thread waits for, so errors are told of those that are `wanted` alone.
+    /// Compiles every pipeline that was requested since the last time, several at once: drivers take their time for each. Some of
+    /// them may be for another thread, so only errors of those that are `wanted` are reported.
     pub fn compile<'a>(&self, wanted: impl IntoIterator<Item = &'a Arc<Pipeline>>) -> Result<()> {
         self.compile_waiting();
         wanted.into_iter().try_for_each(|pipeline| pipeline.raw().map(|_| ()))
@@ -312,15 +312,15 @@ impl Gpu {
         };
         thread::scope(|scope| {
             for _ in 1..threads {
-                // Where there is no thread to be had, the others do its work.
+                // If a thread can't be started, the others do its work.
                 let _ = thread::Builder::new().name("wgrad compiles".to_string()).spawn_scoped(scope, work);
             }
             work();
         });
-        // Whoever asks for a pipeline holds its recipe and waits for this.
+        // A request for a pipeline holds its recipe and waits for this.
         drop(waiting);
         if has_failed.into_inner() {
-            // Whoever asks for one of these again has it compiled again.
+            // The next request for one of these has it compiled again.
             let may_serve = |pipeline: &Pipeline| !matches!(pipeline.raw.get(), Some(Err(_)));
             self.pipelines.by_text.lock().retain(|pipeline| may_serve(pipeline));
             self.pipelines.by_recipe.lock().retain(|forms| forms.retain(may_serve));
@@ -342,7 +342,7 @@ pub(super) fn layout(device: &wgpu::Device, name: &str, bindings: &[Binding]) ->
                     Role::Write => wgpu::BufferBindingType::Storage { read_only: false },
                 },
                 has_dynamic_offset: false,
-                // Left out, it would be checked at each dispatch, and not once a bind group.
+                // Without it, it would be checked at each dispatch, and not once a bind group.
                 min_binding_size: wgpu::BufferSize::new(u64::from(binding.bytes)),
             },
             count: None,
@@ -352,8 +352,8 @@ pub(super) fn layout(device: &wgpu::Device, name: &str, bindings: &[Binding]) ->
     device.create_bind_group_layout(&descriptor)
 }
 
-/// Makes the pipeline of a module. One with a caller's text in it gets all that WGSL promises: bounds checks, loops that
-/// end, and workgroup memory that begins as zeros, and so shows nothing of what other programs left there.
+/// Makes the pipeline of a module. One with a caller's text gets all of WGSL's guarantees: bounds checks, loops that end, and
+/// workgroup memory that begins as zeros, and so reveals nothing that other programs left there.
 pub(super) fn create(
     device: &wgpu::Device,
     name: &str,
@@ -371,9 +371,9 @@ pub(super) fn create(
     let shader = if custom || cfg!(debug_assertions) {
         device.create_shader_module(descriptor)
     } else {
-        // SAFETY: only wgrad's own text comes here. Every index it forms is bounded by sizes the planner put in, which are
-        // those of the buffers: layouts that a caller's operations tell are checked when they are recorded
-        // (`graph/node.rs`). Debug builds, in which the tests run, keep wgpu's checks on.
+        // SAFETY: only wgrad's own text gets here. Every index it forms is bounded by sizes from the planner, which are those of
+        // the buffers: layouts of a caller's operations are checked when they are recorded (`graph/node.rs`). Debug builds, in
+        // which the tests run, keep wgpu's checks on.
         unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -383,7 +383,7 @@ pub(super) fn create(
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &[],
-            // Ours write what they read, which the tests see on drivers that leave there what was there.
+            // Our kernels write before they read, which the tests check on drivers that don't clear the memory.
             zero_initialize_workgroup_memory: custom,
         },
         cache: None,
@@ -406,8 +406,8 @@ fn dump(name: &str, source: &str) -> Result<()> {
 }
 
 impl Gpu {
-    /// Appends a kernel's parameters to those of others: its words, and its sizes where the pipeline reads those. `offset` and
-    /// `scalar` tell the words that differ from run to run. Returns the first byte, where a binding may begin.
+    /// Appends a kernel's parameters to those of others: its words, and its sizes if the pipeline reads those. `offset` and
+    /// `scalar` return the words that differ from run to run. Returns the first byte, where a binding may begin.
     pub fn append_params(
         &self,
         params: &mut Vec<u8>,
@@ -437,7 +437,7 @@ impl Gpu {
 }
 
 impl Pipeline {
-    /// Finds the buffer of each binding by its operand. `None` stands for the words of the bad index.
+    /// Finds the buffer of each binding by its operand. `None` means the words of the bad index.
     pub fn operands<T>(&self, kernel: &Kernel, find: impl Fn(Operand) -> Option<T>) -> Result<Vec<Option<T>>> {
         let buffer = |(name, _, _): &(String, u32, bool)| {
             let unbound = || {
@@ -462,13 +462,13 @@ mod tests {
     use super::*;
     use crate::device::{DeviceOptions, Noop};
 
-    /// No parser minds its size, and every device does where it is too large.
+    /// No parser checks its size, and every device refuses one that is too large.
     fn kernel(size: usize) -> Kernel {
         let template = "const SIZE: u32 = 1u;\n@compute @workgroup_size(SIZE) fn main() {}";
         Kernel::new("empty", template).constant("SIZE", size)
     }
 
-    /// As where one thread measures or tunes while another plans.
+    /// As if one thread measured or tuned while another planned.
     #[test]
     fn whoever_compiles_an_error_is_for_those_that_wait_for_it() {
         let noop = DeviceOptions::default().noop(Noop::default());
@@ -479,7 +479,7 @@ mod tests {
         gpu.compile([&planned]).unwrap();
         let error = gpu.compile([&planned, &too_large]).unwrap_err().to_string();
         assert!(error.contains("workgroup"), "{error}");
-        // It is no reason to compile the others again, and nobody gets what doesn't run.
+        // It is no reason to compile the others again, and no request gets a pipeline that doesn't run.
         assert!(Arc::ptr_eq(&gpu.pipeline(&kernel(64)).unwrap(), &planned));
         let again = gpu.pipeline(&kernel(4096)).unwrap();
         assert!(gpu.compile([&again]).is_err());

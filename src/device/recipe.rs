@@ -1,14 +1,14 @@
-//! Recipes, from which pipelines are made besides their sizes, and the pipelines that one recipe made: one for each of a
-//! kernel's sizes, or one for all of them.
+//! Recipes, from which pipelines are made apart from their sizes, and the pipelines of one recipe: one for each of a kernel's
+//! sizes, or one for all of them.
 
 use crate::device::pipeline::Pipeline;
 use crate::shader::{Kernel, sizes};
 use std::sync::{Arc, Weak};
 
-/// Sizes of one kernel that a graph may bring at once before all of them are for one pipeline.
+/// Sizes of one kernel that a graph may bring at once before one pipeline serves all of them.
 const MOST_SIZES: usize = 2;
 
-/// Everything that a kernel's text is made from, but for the values of sizes.
+/// Everything that a kernel's text is made from, except the values of sizes.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Recipe {
     template: &'static str,
@@ -40,16 +40,16 @@ impl Recipe {
 /// Pipelines of one recipe.
 #[derive(Default)]
 pub(super) struct Forms {
-    /// Those with sizes written into them.
+    /// Those with inlined sizes.
     of_sizes: Vec<(sizes::Named, Weak<Pipeline>)>,
-    /// The one that reads them from its parameters.
+    /// The one that reads sizes from its parameters.
     pub open: Weak<Pipeline>,
-    /// True where that one is for all sizes that are new.
+    /// True if that one serves all new sizes.
     pub is_shared: bool,
 }
 
 impl Forms {
-    /// The one with these sizes written into it.
+    /// The one with these sizes inlined.
     pub fn of(&self, sizes: &sizes::Named) -> Option<Arc<Pipeline>> {
         self.of_sizes.iter().find(|form| form.0 == *sizes).and_then(|form| form.1.upgrade())
     }
@@ -59,7 +59,7 @@ impl Forms {
         self.of_sizes.push((sizes, Arc::downgrade(pipeline)));
     }
 
-    /// Forgets those that are not worth keeping; whether any is left.
+    /// Drops those that are not worth keeping; true if any is left.
     pub fn retain(&mut self, keeps: impl Fn(&Pipeline) -> bool) -> bool {
         let keeps = |pipeline: &Weak<Pipeline>| pipeline.upgrade().is_some_and(|pipeline| keeps(&pipeline));
         self.of_sizes.retain(|form| keeps(&form.1));
@@ -69,12 +69,12 @@ impl Forms {
         !self.of_sizes.is_empty() || self.open.strong_count() > 0
     }
 
-    /// True where so many sizes wait to be compiled that one pipeline for all of them is compiled sooner.
+    /// True if so many sizes wait to be compiled that one pipeline for all of them is compiled sooner.
     pub fn wait_for_many(&self) -> bool {
         self.of_sizes.iter().filter(|form| waits(&form.1)).count() > MOST_SIZES
     }
 
-    /// Has one pipeline serve all sizes that are not compiled yet; the ones it stands for.
+    /// Makes one pipeline serve all sizes that are not compiled yet; returns the pipelines that it replaces.
     pub fn share(&mut self) -> Vec<*const Pipeline> {
         self.is_shared = true;
         let waiting = self.of_sizes.iter().filter(|form| waits(&form.1)).map(|form| form.1.as_ptr()).collect();

@@ -1,10 +1,10 @@
-//! What an operation says about a kernel: the template, how to specialise it, what to bind, how often to run.
+//! An operation's description of a kernel: the template, its specialisation, its bindings and its grid.
 
 use crate::error::Error;
 use crate::number::nearest;
 use crate::shader::template::{HookType, Template};
 
-/// What a binding of a kernel shows.
+/// The operand of a kernel's binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operand {
     /// An input of the operation.
@@ -13,7 +13,7 @@ pub enum Operand {
     Output(usize),
     /// A buffer that lives only between the operation's own kernels.
     Temporary(usize),
-    /// The device's words for the first bad index that a kernel meets, an `array<atomic<u32>>` called `fault`. A kernel with a
+    /// The device's words for the first bad index that a kernel finds, an `array<atomic<u32>>` called `fault`. A kernel with a
     /// [`Word::Fault`] writes them through its hook `fn report(code: u32, size: u32, index: i32)`.
     BadIndex,
 }
@@ -31,13 +31,12 @@ pub enum Word {
     Fault(Fault),
 }
 
-/// Meaning of a bad index that a kernel meets. The operation is the one that the caller asked for.
+/// Meaning of a bad index that a kernel finds. The operation is the one that the caller called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// The operation has an index out of range: [`Error::IndexOutOfRange`].
     Index(&'static str),
-    /// An operand of the operation has an element below 0, the one that is counted from -1 down by the index:
-    /// [`Error::Negative`].
+    /// An operand of the operation has an element below 0, and the index counts that one down from -1: [`Error::Negative`].
     Negative(&'static str, &'static str),
 }
 
@@ -55,7 +54,7 @@ impl Fault {
         }
     }
 
-    /// The error that an index of something with this size is.
+    /// The error for an index into something of this size.
     pub fn error(self, index: i64, size: usize) -> Error {
         match self {
             Fault::Index(op) => Error::IndexOutOfRange { op, index, size },
@@ -64,7 +63,7 @@ impl Fault {
     }
 }
 
-/// What a hook that loads is called for.
+/// The granularity of a load hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loads {
     /// One element.
@@ -101,7 +100,7 @@ pub struct Kernel {
     pub hooks: Vec<(&'static str, String)>,
     /// Bindings and functions that hook bodies use, put before the template's first function.
     pub declarations: String,
-    /// Binding name in the shader and what it shows.
+    /// Names of bindings in the shader, with their operands.
     pub bindings: Vec<(String, Operand)>,
     /// The words of `params`, in order.
     pub params: Vec<Word>,
@@ -109,7 +108,7 @@ pub struct Kernel {
     pub groups: [u32; 3],
     /// Estimated floating-point operations, for splitting submits.
     pub work: u64,
-    /// Hooks through which alone operands are read, and how many elements all invocations together read so; see
+    /// Hooks that are the only readers of operands, with the number of elements that all invocations together read; see
     /// [`loads`](Kernel::loads).
     pub(crate) loads: Vec<(&'static str, Operand, u64)>,
     /// Vectors of four words that the planner appends to the template's `Params`.
@@ -121,7 +120,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A kernel from a template without anything specialised yet.
+    /// A kernel from a template, not specialised yet.
     pub fn new(name: &'static str, template: &'static str) -> Kernel {
         Kernel {
             name,
@@ -142,17 +141,17 @@ impl Kernel {
         }
     }
 
-    /// Sets a `const`; numbers are given the suffix their declaration has.
+    /// Sets a `const`; numbers get the suffix of their declaration.
     #[must_use]
     pub fn constant(mut self, name: &'static str, value: impl ToString) -> Kernel {
         self.constants.push((name, value.to_string()));
         self
     }
 
-    /// Sets a `const` of type `u32` that is a size: the same kernel, reading it from its parameters, should serve others,
-    /// where sizes keep changing ([`Device::dynamic_sizes`](crate::Device::dynamic_sizes)). So it may only take part in
-    /// arithmetic on indices, and must not be the length of an array or of a loop that is written out, and no other kernel
-    /// may be specialised because of it. The template has a `params: Params` to read it from.
+    /// Sets a `const` of type `u32` that is a size: if sizes keep changing
+    /// ([`Device::dynamic_sizes`](crate::Device::dynamic_sizes)), one kernel that reads it from its parameters should serve all.
+    /// So it may only take part in arithmetic on indices, and must not be the length of an array or of an unrolled loop, and no
+    /// other kernel may be specialised because of it. The template has a `params: Params` to read it from.
     #[must_use]
     pub fn size(mut self, name: &'static str, value: usize) -> Kernel {
         self.sizes.push((name, value));
@@ -180,20 +179,20 @@ impl Kernel {
         self
     }
 
-    /// Says that an operand is read through `hook` alone, `count` elements of it by all invocations together.
+    /// Declares that an operand is read only through `hook`, `count` elements of it by all invocations together.
     ///
     /// The hook is `fn hook(index: u32) -> f32`, or that of four elements,
-    /// `fn hook(first: u32, second: u32, third: u32, fourth: u32) -> Quad`; where the latter's body is set, it reads four
-    /// neighbours from a multiple of four on. Indices count from the operand's first element or from its storage's: the
-    /// planner writes other bodies only where these are one.
+    /// `fn hook(first: u32, second: u32, third: u32, fourth: u32) -> Quad`; if the latter's body is set, it reads an aligned
+    /// group of four neighbours. Indices count from the operand's first element or from its storage's: the planner replaces
+    /// bodies only if these are the same.
     #[must_use]
     pub(crate) fn loads(mut self, hook: &'static str, operand: Operand, count: usize) -> Kernel {
         self.loads.push((hook, operand, count as u64));
         self
     }
 
-    /// Says that results go through `store_output_eight(index, low, high)`, eight neighbours from a multiple of eight on,
-    /// whose body in the template calls `store_output` for each: `output`, an array of `Stored`, takes them together then.
+    /// Declares that results go through `store_output_eight(index, low, high)`, an aligned group of eight neighbours, whose body
+    /// in the template calls `store_output` for each: then `output`, an array of `Stored`, takes them together.
     #[must_use]
     pub(crate) fn stores_eights(self) -> Kernel {
         let body = "output[index / 8u] = eight_of(low, high);";
@@ -203,18 +202,18 @@ impl Kernel {
             .hook("store_output_eight", body)
     }
 
-    /// Whether [`stores_eights`](Kernel::stores_eights) was said.
+    /// True if [`stores_eights`](Kernel::stores_eights) was called.
     pub(crate) fn has_eights(&self) -> bool {
         self.hooks.iter().any(|hook| hook.0 == "store_output_eight")
     }
 
-    /// Writes another body of `store_output_eight`.
+    /// Replaces the body of `store_output_eight`.
     pub(crate) fn store_eights_by(&mut self, body: String) {
         self.hooks.retain(|hook| hook.0 != "store_output_eight");
         self.hooks.push(("store_output_eight", body));
     }
 
-    /// Writes another body of `store_output`, which takes all results then.
+    /// Replaces the body of `store_output`, which then takes all results.
     pub(crate) fn store_by(&mut self, body: String) {
         self.constants.retain(|constant| constant.0 != "STORE_EIGHTS");
         self.aliases.retain(|alias| alias.0 != "Stored");
@@ -222,7 +221,7 @@ impl Kernel {
         self.hooks.push(("store_output", body));
     }
 
-    /// Forgets the bodies of a hook and of those that call it in the template.
+    /// Drops the bodies of a hook and of those that call it in the template.
     pub(crate) fn reset_hook(&mut self, name: &str) {
         let template = self.template;
         self.hooks.retain(|hook| hook.0 != name && !template.calls(hook.0, name));
@@ -249,13 +248,12 @@ impl Kernel {
         self
     }
 
-    /// Whether a binding shows `operand`.
+    /// True if a binding has this operand.
     pub(crate) fn shows(&self, operand: Operand) -> bool {
         self.bindings.iter().any(|binding| binding.1 == operand)
     }
 
-    /// Whether its results go through `store_output(index, value)` as the template has it, so that the planner may
-    /// write another body.
+    /// True if its results go through the template's `store_output(index, value)`, so that the planner may replace the body.
     pub(crate) fn has_store_hook(&self) -> bool {
         let is_set = |hook: &(&str, String)| hook.0 == "store_output" && !hook.1.is_empty();
         let takes = self.template.signature("store_output", &self.aliases);
@@ -263,7 +261,7 @@ impl Kernel {
         takes_floats && !self.hooks.iter().any(is_set) && self.template.params().is_some()
     }
 
-    /// The hook through which an operand is read, where the planner may write another body.
+    /// The hook through which an operand is read, if the planner may replace the body.
     pub(crate) fn load_hook(&self, operand: Operand) -> Option<LoadHook> {
         let &(name, _, count) = self.loads.iter().find(|load| load.1 == operand)?;
         let (arguments, result) = self.template.signature(name, &self.aliases)?;
@@ -282,7 +280,7 @@ impl Kernel {
         self.template.params()
     }
 
-    /// The first binding number behind the template's and those declared so far.
+    /// The first binding number after the template's and those declared so far.
     pub(crate) fn free_binding(&self) -> usize {
         let declared = self.bindings.iter().filter(|binding| !self.template.binds(&binding.0));
         self.template.free_binding() + declared.count()
@@ -306,14 +304,14 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// Whether whatever stores the first output does so through the hook that the planner may rewrite.
+    /// True if the kernel that stores the first output does so through the hook that the planner may rewrite.
     pub(crate) fn has_open_stores(&self) -> bool {
         let writers = self.kernels.iter().filter(|kernel| kernel.shows(Operand::Output(0)));
         let mut open = writers.map(|kernel| kernel.has_store_hook() && !kernel.checked).peekable();
         open.peek().is_some() && open.all(|is| is)
     }
 
-    /// How often an input is loaded and the work of the kernels that load it, where the planner may rewrite how.
+    /// The number of loads of an input and the work of the kernels that load it, if the planner may rewrite the loads.
     pub(crate) fn open_loads(&self, input: usize) -> Option<(u64, u64)> {
         let operand = Operand::Input(input);
         let mut readers = self.kernels.iter().filter(|kernel| kernel.shows(operand)).peekable();

@@ -1,10 +1,10 @@
-//! Sizes of tensors in a kernel's text: written into it, which is fastest, or read from its parameters, so that one
-//! pipeline serves them all.
+//! Sizes of tensors in a kernel's text: inlined, which is fastest, or read from its parameters, so that one pipeline serves them
+//! all.
 //!
-//! A size is a number that only takes part in arithmetic on indices: a `const` of the template that
-//! [`Kernel::size`] sets, or a number that [`size`] wrote into a hook. Where sizes are parameters, whatever follows from them
-//! alone is computed here and not by the kernel: derived `const` values, and what stands in parentheses. So is what a
-//! division by them takes, for which adapters have no fast instruction: a number to multiply by.
+//! A size is a number that only takes part in arithmetic on indices: a `const` of the template that [`Kernel::size`] sets, or a
+//! number that [`size`] wrote into a hook. If sizes are parameters, everything that follows from them alone is computed here and
+//! not by the kernel: derived `const` values, and expressions in parentheses. So is the multiplier for divisions by them, for
+//! which adapters have no fast instruction.
 
 use crate::error::{Error, Result};
 use crate::number::low_word;
@@ -20,7 +20,7 @@ const LIBRARY: &str = wgsl!("lib/size");
 /// Begins and ends a size in a hook.
 pub(super) const MARK: char = '$';
 
-/// A size in the text of a hook: `name` tells it from others in the kernel, and has one value there.
+/// A size in the text of a hook: `name` distinguishes it from others in the kernel, and has one value there.
 pub(crate) fn size(name: &str, value: usize) -> String {
     format!("{MARK}{value}:{name}{MARK}")
 }
@@ -52,7 +52,7 @@ fn replaced(text: &str, mut replace: impl FnMut(&str, &str) -> String) -> Cow<'_
 /// Names and values of sizes.
 pub(crate) type Named = Vec<(String, u64)>;
 
-/// The sizes of a kernel, in an order that is that of all kernels with the same text but for sizes.
+/// The sizes of a kernel, in an order that is the same for all kernels with the same text apart from sizes.
 pub(crate) fn of(kernel: &Kernel) -> Named {
     let mut sizes: Named = kernel.sizes.iter().map(|&(name, value)| (name.into(), value as u64)).collect();
     let texts = kernel.hooks.iter().map(|hook| &hook.1).chain([&kernel.declarations]);
@@ -66,7 +66,7 @@ pub(crate) fn of(kernel: &Kernel) -> Named {
     sizes
 }
 
-/// The rule by which a kernel's parameters follow from its sizes.
+/// Computes a kernel's parameters from its sizes.
 pub(crate) struct Sizes {
     /// The constants that do not depend on them.
     constants: HashMap<String, u64>,
@@ -97,8 +97,8 @@ impl Sizes {
     }
 }
 
-/// A number and what dividing by it takes: `n / d` is `(t + ((n - t) >> z)) >> w` for every `n`, with `t` the upper half of
-/// `n` times `y` (Granlund and Montgomery, Division by Invariant Integers using Multiplication, 1994).
+/// A number and its multiplier and shifts: `n / d` is `(t + ((n - t) >> z)) >> w` for every `n`, with `t` the upper half of `n`
+/// times `y` (Granlund and Montgomery, Division by Invariant Integers using Multiplication, 1994).
 fn divisor(d: u32) -> [u32; 4] {
     let divisor = u64::from(d.max(1));
     let bits = divisor.next_power_of_two().trailing_zeros();
@@ -106,12 +106,12 @@ fn divisor(d: u32) -> [u32; 4] {
     [d, low_word(factor), bits.min(1), bits.saturating_sub(1)]
 }
 
-/// A module's text with the sizes called `names` taken from its parameters, and how these follow from them.
+/// A module's text with the sizes called `names` taken from its parameters, and the rule that computes these.
 pub(super) fn taken_from_params(text: &str, names: &[&str]) -> Result<(String, Sizes), String> {
     let mut sizes: HashSet<String> = names.iter().map(|name| (*name).to_string()).collect();
     let mut constants = constants(text);
     let (mut derived, mut kept) = (Vec::new(), String::with_capacity(text.len()));
-    // Truth values are no words: they stay expressions.
+    // Truth values can't be words: they stay expressions.
     let mut truths: Vec<(&str, &str)> = Vec::new();
     for line in text.split_inclusive('\n') {
         let declared = line.strip_prefix("const ").and_then(|rest| rest.split_once([':', '=']));
@@ -146,7 +146,7 @@ pub(super) fn taken_from_params(text: &str, names: &[&str]) -> Result<(String, S
         let end = text[start..].find('}').ok_or("Params has no end")?;
         text.insert_str(start + end, &format!("    sizes: array<vec4<u32>, {}>,\n", read.len()));
         text.insert_str(start + 1, LIBRARY);
-        // Equal texts are one pipeline, and what its parameters follow from must be equal too.
+        // Equal texts are one pipeline, so the rules of their parameters must be equal too.
         text.push_str(&format!("// Sizes: {}.\n", read.join(", ")));
     }
     Ok((text, Sizes { constants, derived, read }))
@@ -156,7 +156,7 @@ pub(super) fn taken_from_params(text: &str, names: &[&str]) -> Result<(String, S
 struct Writer<'a> {
     sizes: &'a HashSet<String>,
     constants: &'a HashMap<String, u64>,
-    /// The expressions of the sizes that were met.
+    /// The expressions of the sizes found so far.
     read: Vec<String>,
     out: Vec<Cow<'a, str>>,
 }
@@ -179,8 +179,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The end of what is known from sizes alone: one of them, or an expression in parentheses that are no call's but of
-    /// `max`.
+    /// The end of a part that depends on sizes alone: one of them, or an expression in parentheses that don't belong to a call
+    /// other than `max`.
     fn known(&self, all: &[&str], at: usize) -> Option<usize> {
         let is_size = |token: &str| token.starts_with(MARK) || self.sizes.contains(token);
         if is_size(all[at]) {
@@ -209,7 +209,7 @@ impl<'a> Writer<'a> {
         None
     }
 
-    /// Writes a size, as the divisor of what stands before it where it is one.
+    /// Writes a size, as the divisor of the operand before it if it is one.
     fn size(&mut self, expression: String) {
         let at = self.read.iter().position(|read| *read == expression).unwrap_or_else(|| {
             self.read.push(expression);
@@ -232,16 +232,16 @@ impl<'a> Writer<'a> {
         self.out.push(Cow::Owned(format!("{function}({}, {size})", dividend.trim())));
     }
 
-    /// The place of the last token before `end` that is neither space nor comment.
+    /// The index of the last token before `end` that is neither space nor comment.
     fn significant(&self, end: usize) -> Option<usize> {
         self.out[..end].iter().rposition(|token| !token.trim().is_empty() && !token.starts_with("//"))
     }
 
-    /// Where the dividend of the division at `operator` begins: factors joined by `*`, `/` and `%`.
+    /// The start of the dividend of the division at `operator`: factors joined by `*`, `/` and `%`.
     fn dividend(&self, operator: usize) -> usize {
         let mut start = operator;
         while let Some(mut factor) = self.significant(start) {
-            // A factor: a name or a number, or brackets, with what they are the arguments, the index or the member of.
+            // A factor: a name or a number, or brackets, with the name whose arguments, index or member they are.
             loop {
                 if matches!(&*self.out[factor], ")" | "]") {
                     let mut depth = 0;
@@ -274,7 +274,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// True where a token ends an operand, so that a parenthesis behind it begins a call's arguments.
+/// True if a token ends an operand, so that a parenthesis after it begins a call's arguments.
 fn is_operand(token: &str) -> bool {
     let is_keyword = matches!(token, "return" | "if" | "while" | "switch" | "for");
     !is_keyword && token.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ')' || c == ']')

@@ -1,4 +1,4 @@
-//! Text in, text out: every template is valid WGSL, and so is every specialised module.
+//! Specialises templates: every template is valid WGSL, and so is every specialised module.
 
 use crate::error::{Error, Result};
 use crate::shader::scalar::scalarise;
@@ -9,10 +9,9 @@ use crate::shader::{Kernel, Word};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The body of the hook `report` of kernels with a [`Word::Fault`], whose `fault` is the device's words. The words are of one
-/// call: the first that finds a bad index claims them, by its operation's code and one more than the size that the index is
-/// past, and leaves its largest index.
-/// Calls follow one another, so the same program gives the same words.
+/// The body of the hook `report` of kernels with a [`Word::Fault`], whose `fault` is the device's words. The words belong to one
+/// call: the first that finds a bad index claims them, by its operation's code and one more than the size that the index exceeds,
+/// and leaves its largest index. Calls follow one another, so the same program gives the same words.
 const REPORT: &str = "
     loop {
         let claim = atomicCompareExchangeWeak(&fault[0], 0u, code);
@@ -33,7 +32,7 @@ pub(crate) fn specialise(kernel: &Kernel) -> Result<String> {
     finished(kernel, &text)
 }
 
-/// The module of all kernels that differ in nothing but sizes, and how its parameters follow from those.
+/// The module of all kernels that differ in sizes only, and the rule that computes its parameters from those.
 pub(crate) fn specialise_open(kernel: &Kernel) -> Result<(String, Sizes)> {
     let text = filled(kernel, |text| sizes::open(text).into_owned())?;
     let names: Vec<&str> = kernel.sizes.iter().map(|size| size.0).collect();
@@ -45,7 +44,7 @@ fn fault(kernel: &Kernel, reason: String) -> Error {
     Error::Shader { shader: kernel.name.to_string(), reason }
 }
 
-/// The template with everything set, `hook` telling how sizes in hooks are written.
+/// The template with everything set; `hook` writes the sizes in hooks.
 fn filled(kernel: &Kernel, hook: impl Fn(&str) -> String) -> Result<String> {
     let Kernel { template, .. } = *kernel;
     let value = |keyword: &str, name: &str| {
@@ -53,7 +52,7 @@ fn filled(kernel: &Kernel, hook: impl Fn(&str) -> String) -> Result<String> {
         let range = declaration.map(|declaration| declaration.value.clone());
         range.ok_or_else(|| fault(kernel, format!("the template declares no {keyword} {name}")))
     };
-    // By the places of the replaced texts; of two for one place the later.
+    // By the positions of the replaced texts; the later of two at one position counts.
     let mut edits: BTreeMap<usize, (Range<usize>, String)> = BTreeMap::new();
     let mut edit = |range: Range<usize>, text: String| edits.insert(range.start, (range, text));
     let sizes = kernel.sizes.iter().map(|&(name, value)| (name, format!("{value}u")));
@@ -89,7 +88,7 @@ fn filled(kernel: &Kernel, hook: impl Fn(&str) -> String) -> Result<String> {
     Ok(text)
 }
 
-/// The text with loops written out and arrays taken apart.
+/// The text with unrolled loops and split arrays.
 fn finished(kernel: &Kernel, text: &str) -> Result<String> {
     let text = scalarise(&unroll(text).map_err(|reason| fault(kernel, reason))?);
     Ok(format!("{ENABLED}{text}"))

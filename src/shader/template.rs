@@ -1,4 +1,4 @@
-//! The facts of a template, read once from its parsed module, and the places in its text that can be set.
+//! The facts of a template, read once from its parsed module, and the parts of its text that can be set.
 
 use crate::shader::words::tokens;
 use naga::front::wgsl;
@@ -9,10 +9,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// Lets modules speak of 16-bit floats.
+/// Enables 16-bit floats in a module.
 pub(super) const ENABLED: &str = "enable f16;\n";
 
-/// A kernel's text before anything is set, and what it declares.
+/// A kernel's text before anything is set, and its declarations.
 pub(crate) struct Template {
     /// A valid module.
     pub text: &'static str,
@@ -26,7 +26,7 @@ pub(super) struct Declaration {
     pub keyword: &'static str,
     /// The first byte of the keyword.
     pub start: usize,
-    /// What follows the `=` of a constant or an alias, or stands within the braces of a function or a structure.
+    /// The text after the `=` of a constant or an alias, or within the braces of a function or a structure.
     pub value: Range<usize>,
 }
 
@@ -61,7 +61,7 @@ impl HookType {
 }
 
 impl Template {
-    /// The template with this text. Each is read once in the life of the process.
+    /// The template with this text. Each is parsed once in the life of the process.
     pub fn of(text: &'static str) -> &'static Template {
         static ALL: Mutex<Option<HashMap<(usize, usize), &'static Template>>> = Mutex::new(None);
         let mut all = ALL.lock();
@@ -70,7 +70,7 @@ impl Template {
         })
     }
 
-    /// The parsed module; an empty one where the text is none, which its compilation reports.
+    /// The parsed module; an empty one if the text is invalid, which its compilation reports.
     fn module(&self) -> &Module {
         self.module.get_or_init(|| wgsl::parse_str(&format!("{ENABLED}{}", self.text)).unwrap_or_default())
     }
@@ -85,7 +85,7 @@ impl Template {
         functions.find(|function| function.name.as_deref() == Some(name))
     }
 
-    /// The types of a hook's arguments and of its result where `aliases` are set.
+    /// The types of a hook's arguments and of its result with `aliases` set.
     pub(super) fn signature(&self, hook: &str, aliases: &[(&str, &str)]) -> Option<(Vec<HookType>, Option<HookType>)> {
         let function = self.function(hook)?;
         let of = |ty| {
@@ -122,7 +122,7 @@ impl Template {
         self.module().global_variables.iter().any(|(_, variable)| variable.name.as_deref() == Some(name))
     }
 
-    /// The first binding number behind the template's.
+    /// The first binding number after the template's.
     pub fn free_binding(&self) -> usize {
         let numbers = self.module().global_variables.iter().filter_map(|(_, variable)| variable.binding);
         numbers.map(|binding| binding.binding as usize + 1).max().unwrap_or(0)
@@ -157,7 +157,7 @@ impl fmt::Debug for Template {
 fn declarations(text: &str) -> HashMap<&str, Declaration> {
     let mut declarations = HashMap::new();
     let (mut at, mut depth) = (0, 0);
-    // The declaration that is being read, with its name, and where its value begins.
+    // The declaration that is being read, with its name and the start of its value.
     let mut open: Option<(&'static str, usize)> = None;
     let (mut name, mut start) = (None, None);
     for token in tokens(text) {
@@ -199,7 +199,7 @@ alias Value = i32;
 const SIZE: u32 = 4u; // const OTHER: u32 = 5u;
 
 struct Params {
-    // Elements: u32, and more.
+    // Elements: u32, and others.
     count: u32, start: f32,
 }
 

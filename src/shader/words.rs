@@ -13,7 +13,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     })
 }
 
-/// The text with something else in the place of each, which may be the same.
+/// The text with each of them replaced, perhaps by itself.
 pub(crate) fn with_words<'a>(text: &'a str, instead: impl Fn(&'a str) -> &'a str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
