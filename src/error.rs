@@ -104,7 +104,7 @@ pub enum Error {
         shape: Shape,
         /// The limit.
         limit: u64,
-        /// What the limit counts.
+        /// The unit of the limit.
         unit: &'static str,
     },
     /// The adapter lacks a capability.

@@ -100,7 +100,7 @@ pub(crate) struct Marker {
     pub effects: Vec<Weak<Node>>,
 }
 
-/// Tells schedules apart, so that marks of an earlier one don't count.
+/// Identifies a schedule, so that marks of an earlier one don't count.
 static NEXT_SCHEDULE: AtomicU64 = AtomicU64::new(1);
 
 /// The index of a source that has none yet, and the bit that tells sources from nodes.

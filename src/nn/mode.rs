@@ -4,7 +4,7 @@ use crate::graph::is_tracing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// Tells if a layer trains, as it does at first, or evaluates. Clones share it, as clones of a parameter do.
+/// The mode of a layer: training, as at first, or evaluation. Clones share it, as clones of a parameter do.
 ///
 /// A layer of your own that differs in training holds one:
 ///

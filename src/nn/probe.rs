@@ -104,7 +104,7 @@ pub(super) fn intermediates(module: &dyn Module, input: &Tensor, names: &[&str])
     names.iter().map(of).collect()
 }
 
-/// Tells the probe that a layer begins.
+/// Notifies the probe that a layer begins.
 pub(super) fn enter(module: &dyn Module, input: &Tensor) -> Result<()> {
     SESSION.with(|mut session| {
         let name = session.name_of(module);
@@ -113,7 +113,7 @@ pub(super) fn enter(module: &dyn Module, input: &Tensor) -> Result<()> {
     })
 }
 
-/// Tells the probe that a layer has ended; returns the output that replaces the layer's.
+/// Notifies the probe that a layer has ended; returns the output that replaces the layer's.
 pub(super) fn leave(module: &dyn Module, input: &Tensor, output: Result<Tensor>) -> Result<Tensor> {
     let other = SESSION.with(|mut session| {
         let other = match &output {

@@ -231,7 +231,7 @@ impl<'a> Callbacks<'a> {
         self.list.push(Box::new(callback));
     }
 
-    /// Tells all of them of a moment, and then of the notes that they left at it.
+    /// Passes a moment to all of them, and then the notes that they left at it.
     ///
     /// # Errors
     /// The first error of a callback; all are called nevertheless.

@@ -39,7 +39,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Asks for the end of the run, after the step that is under way. The first reason stays.
+    /// Requests the end of the run, after the step that is under way. The first reason stays.
     pub fn stop(&mut self, reason: impl Into<String>) {
         self.stop.get_or_insert_with(|| reason.into());
     }
@@ -49,7 +49,7 @@ impl Requests {
         self.stop.as_deref()
     }
 
-    /// Asks for a checkpoint at this path, of the state after the step that is under way.
+    /// Requests a checkpoint at this path, of the state after the step that is under way.
     pub fn checkpoint(&mut self, path: impl Into<PathBuf>) {
         let path = path.into();
         if !self.checkpoints.contains(&path) {

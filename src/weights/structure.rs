@@ -36,7 +36,7 @@ impl Structure {
         }
     }
 
-    /// Tells a file's metadata of the changes, where there are any.
+    /// Records the changes, if there are any, in a file's metadata.
     pub fn write(&self, path: &Path, about: &mut HashMap<String, String>) -> Result<()> {
         if *self != Structure::default() {
             let text = serde_json::to_string(self).map_err(|error| Error::file(path, error))?;

@@ -33,7 +33,7 @@ REPORT = ROOT / "tools/mutants/report.md"
 EQUIVALENT = ROOT / "tools/mutants/equivalent.json"
 
 HOOK = """
-/// Whether this is the mutant that runs.
+/// True if this is the mutant that runs.
 pub(crate) fn mutant(number: u32) -> bool {
     static ACTIVE: std::sync::OnceLock<Option<u32>> = std::sync::OnceLock::new();
     *ACTIVE.get_or_init(|| std::env::var("WGRAD_MUTANT").ok()?.parse().ok()) == Some(number)

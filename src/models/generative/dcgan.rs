@@ -108,7 +108,7 @@ impl Module for DcganGenerator {
     }
 }
 
-/// Tells drawn images from real ones: `[N, channels, S, S] -> [N]` logits, which are above 0 for real ones.
+/// Distinguishes generated images from real ones: `[N, channels, S, S] -> [N]` logits, which are above 0 for real ones.
 ///
 /// `main` holds convolutions of 4 x 4 without biases: each halves the size down to 4 x 4, the last makes a logit of the rest.
 /// Batch norm follows those between the first and the last, leaky ReLU of slope 0.2 all but the last. Names and initial weights
