@@ -31,11 +31,15 @@
 // Numbers change their kind in `number.rs`.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
-/// The text of a file in `shaders/`, by its path without the ending.
+/// The text of a file in `shaders/` with its imports, by its path without the ending.
 macro_rules! wgsl {
-    ($path:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path, ".wgsl"))
-    };
+    ($path:literal) => {{
+        use crate::shader::import::{expand, text};
+        const TEMPLATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path, ".wgsl"));
+        const EXPANDED: [u8; expand::<0>(TEMPLATE).1] = expand(TEMPLATE).0;
+        const TEXT: &str = text(&EXPANDED);
+        TEXT
+    }};
 }
 
 pub mod amp;

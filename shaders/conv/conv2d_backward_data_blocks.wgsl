@@ -1,13 +1,5 @@
 // 2-D convolution, gradient of the input, for kernels that are too wide, or whose stride or dilation is too large, to be
-// written out.
-//
-//   output[n, g * C + i, y, x] = sum over o, r, s of
-//       weight[o, i, r, s] * grad[n, o, (y + PAD_Y - r * DILATION_Y) / STRIDE_Y,
-//                                       (x + PAD_X - s * DILATION_X) / STRIDE_X]
-//
-// over the output channels o of group g and those r, s for which both divisions leave no remainder;
-// C = IN_PER_GROUP; positions outside grad count as 0. All tensors are contiguous, shaped as in
-// conv2d_plain.wgsl. Accumulators are f32, summed over o, r, s in order.
+// written out; the formula is that of `conv_backward_data`. Accumulators are f32, summed over o, r, s in order.
 //
 // One invocation computes TILE_X positions of one row, STRIDE_X apart, for TILE_IN input channels, all in registers: the
 // same taps reach all of them. Of the columns of the kernel that is every KERNEL_X_STEPth, from the s on with s % STEP = p
@@ -17,35 +9,17 @@
 // Element x * PITCH_X + k * PITCH_S of the segment is what position x sees through the last tap but k: where neighbours see
 // the same, all from the first to the last is loaded; else each has TAPS elements of its own.
 //
-// The steps are divided into `splits` spans of params.span steps each, and output[split, n, i, y, x] holds the sum over one
-// span; sum_rows.wgsl adds the spans up in order. With splits = 1 the partial sums are the result.
+// The steps are divided into params.parts parts of params.span steps, and output[part, n, i, y, x] holds the sum over one;
+// sum_rows.wgsl adds them up in order.
 //
 // Strips are numbered remainder modulo STRIDE_X fastest, then x tile, then y, then n.
 // Grid: x: ceil(N * IN_HEIGHT * STRIDE_X * ceil(ceil(IN_WIDTH / STRIDE_X) / TILE_X) / WORKGROUP) groups
 //       y: GROUPS * ceil(IN_PER_GROUP / TILE_IN)
-//       z: splits
+//       z: parts
 // folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
-alias Element = f32;
-// Partial sums are f32; the only sums there are have the element type.
-alias Partial = f32;
-
-const GROUPS: u32 = 1u;
-const IN_PER_GROUP: u32 = 8u;
-const OUT_PER_GROUP: u32 = 1u;
-const IN_HEIGHT: u32 = 1u;
-const IN_WIDTH: u32 = 1024u;
-const OUT_HEIGHT: u32 = 1u;
-const OUT_WIDTH: u32 = 769u;
-const KERNEL_Y: u32 = 1u;
-const KERNEL_X: u32 = 256u;
-const STRIDE_Y: u32 = 1u;
-const STRIDE_X: u32 = 1u;
-const PAD_Y: u32 = 0u;
-const PAD_X: u32 = 0u;
-const DILATION_Y: u32 = 1u;
-const DILATION_X: u32 = 1u;
+#import conv_geometry
 
 // The taps that reach a position.
 const DIVISOR_Y: u32 = 1u;
@@ -58,7 +32,6 @@ const INVERSE_X: u32 = 0u;
 const TILE_IN: u32 = 4u;
 const TILE_X: u32 = 4u;
 const TAPS: u32 = 8u;
-const STORE_IN: u32 = 1u;
 const WORKGROUP: u32 = 8u;
 
 // The segment: in rows of SEGMENT_ROW elements, UNIT columns apart, and rows ROW_STEP columns.
@@ -85,44 +58,24 @@ const WHOLE: bool = ROWS * KERNEL_Y_STEP == KERNEL_Y && BLOCKS * TAPS * KERNEL_X
 
 struct Params {
     batch: u32,
-    // Spans, the steps of each, and all steps.
-    splits: u32,
+    // Parts of the sums, the steps of each, and all steps.
+    parts: u32,
     span: u32,
     steps: u32,
-    // Elements of one span's sums.
+    // Elements of one part's sums.
     stored: u32,
     // First elements of the operands in their storage.
     grad_offset: u32,
     weight_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> grad: array<Element>;
-@group(0) @binding(1) var<storage, read> weight: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Partial>;
-@group(0) @binding(3) var<uniform> params: Params;
-
-fn load_grad(index: u32) -> f32 {
-    return f32(grad[params.grad_offset + index]);
-}
-
-fn load_weight(index: u32) -> f32 {
-    return f32(weight[params.weight_offset + index]);
-}
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Partial(value);
-}
+#import conv_backward_data
+#import conv_grid
 
 // The number of taps before the first that sees one of `size` places: the first tap sees place `start`, which wraps left of
 // the first place, and each further one sees the place `reach` before that.
 fn unseeing(start: u32, size: u32, reach: u32) -> u32 {
     return u32(max(i32(start) - i32(size) + i32(reach), 0)) / reach;
-}
-
-// The part of a workgroup: groups of strips, tile of channels, and split. Past 65,535
-// groups of a dimension the host writes another body (`Call::on_grid`).
-fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
-    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -131,9 +84,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let group = unfolded(workgroup, groups);
+    let group = unfolded(workgroup, groups, params.parts);
     let strip = group.x * WORKGROUP + local;
-    let split = group.z;
+    let part = group.z;
     let strips = params.batch * IN_HEIGHT * STRIPS_X * STRIDE_X;
     // Invocations past the end repeat the last strip and store nothing.
     let used_strip = min(strip, strips - 1u);
@@ -166,7 +119,7 @@ fn main(
     }
 
     var sum: array<f32, TILE_IN * TILE_X>;
-    let first_step = min(split * params.span, params.steps);
+    let first_step = min(part * params.span, params.steps);
     var block = first_step % BLOCKS;
     var row = first_step / BLOCKS;
     for (var step = first_step; step < min(first_step + params.span, params.steps); step++) {
@@ -202,19 +155,17 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores STORE_IN channels at a time and moves the others down.
-    for (var first = 0u; first < TILE_IN; first += STORE_IN) { // rolled
-        for (var i = 0u; i < STORE_IN; i++) { // unroll
-            let in_channel = first_in + first + i;
-            let store_start = (((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT + y) * IN_WIDTH;
-            for (var x = 0u; x < TILE_X; x++) { // unroll
-                if ((strip < strips) & (in_channel < IN_PER_GROUP) & (first_x + x * STRIDE_X < IN_WIDTH)) {
-                    store_output(split * params.stored + store_start + first_x + x * STRIDE_X, sum[i * TILE_X + x]);
-                }
+    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    for (var i = 0u; i < TILE_IN; i++) { // rolled
+        let in_channel = first_in + i;
+        let store_start = (((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT + y) * IN_WIDTH;
+        for (var x = 0u; x < TILE_X; x++) { // unroll
+            if ((strip < strips) & (in_channel < IN_PER_GROUP) & (first_x + x * STRIDE_X < IN_WIDTH)) {
+                store_output(part * params.stored + store_start + first_x + x * STRIDE_X, sum[x]);
             }
         }
-        for (var k = 0u; k < (TILE_IN - STORE_IN) * TILE_X; k++) { // unroll
-            sum[k] = sum[k + STORE_IN * TILE_X];
+        for (var k = 0u; k < (TILE_IN - 1u) * TILE_X; k++) { // unroll
+            sum[k] = sum[k + TILE_X];
         }
     }
 }

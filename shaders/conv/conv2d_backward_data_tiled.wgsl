@@ -1,44 +1,20 @@
 // 2-D convolution, gradient of the input, for GPUs: a matrix product whose right factor, the patches of the output's
-// gradient, is never stored.
-//
-//   output[n, g * C + i, y, x] = sum over o, r, s of
-//       weight[o, i, r, s] * grad[n, o, (y + PAD_Y - r * DILATION_Y) / STRIDE_Y,
-//                                       (x + PAD_X - s * DILATION_X) / STRIDE_X]
-//
-// over the output channels o of group g and those r, s for which both divisions leave no remainder;
-// C = IN_PER_GROUP; positions outside grad count as 0. All tensors are contiguous, shaped as in conv2d_plain.wgsl.
-// Accumulators are f32, summed over blocks of TILE_DEPTH output channels, then r, then s, then the channels of a block,
-// in order.
+// gradient, is never stored. The formula is that of `conv_backward_data`. Accumulators are f32, summed over blocks of
+// TILE_DEPTH output channels, then r, then s, then the channels of a block, in order.
 //
 // Tiles, steps and threads are those of conv2d_tiled.wgsl with input and output channels exchanged. A workgroup takes
 // positions (n, y, x) of one pair of remainders of y modulo STRIDE_Y and x modulo STRIDE_X only: the same taps reach all
 // of them, and no others are visited.
 //
 // QUADS_IN and QUADS_POSITIONS must divide the number of invocations, which must divide TILE_DEPTH * QUADS_IN and
-// TILE_DEPTH * QUADS_POSITIONS; STORE_IN must divide 4 * VECTORS_IN.
+// TILE_DEPTH * QUADS_POSITIONS.
 // Grid: x: ceil(N * ROWS * COLUMNS / TILE_POSITIONS) groups
 //       y: GROUPS * ceil(IN_PER_GROUP / TILE_IN)
 //       z: STRIDE_Y * STRIDE_X
 // folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
-alias Element = f32;
-
-const GROUPS: u32 = 1u;
-const IN_PER_GROUP: u32 = 64u;
-const OUT_PER_GROUP: u32 = 64u;
-const IN_HEIGHT: u32 = 32u;
-const IN_WIDTH: u32 = 32u;
-const OUT_HEIGHT: u32 = 32u;
-const OUT_WIDTH: u32 = 32u;
-const KERNEL_Y: u32 = 3u;
-const KERNEL_X: u32 = 3u;
-const STRIDE_Y: u32 = 1u;
-const STRIDE_X: u32 = 1u;
-const PAD_Y: u32 = 1u;
-const PAD_X: u32 = 1u;
-const DILATION_Y: u32 = 1u;
-const DILATION_X: u32 = 1u;
+#import conv_geometry
 
 // STRIDE / gcd(STRIDE, DILATION): how far apart the taps lie that reach the same position.
 const KERNEL_Y_STEP: u32 = 1u;
@@ -52,7 +28,6 @@ const VECTORS_POSITIONS: u32 = 2u;
 const TILE_DEPTH: u32 = 8u;
 // Terms of a tile that are written out; a loop goes through the rest.
 const WRITTEN_DEPTH: u32 = TILE_DEPTH;
-const STORE_IN: u32 = 1u;
 
 const THREADS: u32 = THREADS_X * THREADS_Y;
 const QUADS_IN: u32 = THREADS_Y * VECTORS_IN;
@@ -85,31 +60,11 @@ struct Params {
     weight_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> grad: array<Element>;
-@group(0) @binding(1) var<storage, read> weight: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Element>;
-@group(0) @binding(3) var<uniform> params: Params;
+#import conv_backward_data
+#import conv_grid
 
 var<workgroup> weight_tile: array<vec4f, TILE_DEPTH * QUADS_IN>;
 var<workgroup> grad_tile: array<vec4f, TILE_DEPTH * QUADS_POSITIONS>;
-
-fn load_grad(index: u32) -> f32 {
-    return f32(grad[params.grad_offset + index]);
-}
-
-fn load_weight(index: u32) -> f32 {
-    return f32(weight[params.weight_offset + index]);
-}
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Element(value);
-}
-
-// The part of a workgroup: tile of positions, tile of channels, and remainders. Past 65,535
-// groups of a dimension the host writes another body (`Call::on_grid`).
-fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
-    return vec3(workgroup.z / (STRIDE_Y * STRIDE_X) * groups.x + workgroup.x, workgroup.y, workgroup.z % (STRIDE_Y * STRIDE_X));
-}
 
 @compute @workgroup_size(THREADS_X, THREADS_Y)
 fn main(
@@ -118,7 +73,7 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let group = unfolded(workgroup, groups);
+    let group = unfolded(workgroup, groups, STRIDE_Y * STRIDE_X);
     let remainder_y = group.z / STRIDE_X;
     let remainder_x = group.z % STRIDE_X;
     let positions = params.batch * ROWS * COLUMNS;
@@ -236,23 +191,20 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores STORE_IN channels at a time and moves the others down.
-    for (var block = 0u; block < 4u * VECTORS_IN; block += STORE_IN) {
-        for (var i = 0u; i < STORE_IN; i++) { // unroll
-            let c = block + i;
-            let channel = first_in + local.y + c / 4u * THREADS_Y + c % 4u * QUADS_IN;
-            for (var p = 0u; p < 4u * VECTORS_POSITIONS; p++) { // unroll
-                let position = first_position + local.x + p / 4u * THREADS_X + p % 4u * QUADS_POSITIONS;
-                let y = position / COLUMNS % ROWS * STRIDE_Y + remainder_y;
-                let x = position % COLUMNS * STRIDE_X + remainder_x;
-                if ((channel < IN_PER_GROUP) & (position < positions) & (y < IN_HEIGHT) & (x < IN_WIDTH)) {
-                    let plane = (position / (ROWS * COLUMNS) * GROUPS + conv_group) * IN_PER_GROUP + channel;
-                    store_output((plane * IN_HEIGHT + y) * IN_WIDTH + x, sum[i * VECTORS_POSITIONS + p / 4u][p % 4u]);
-                }
+    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    for (var c = 0u; c < 4u * VECTORS_IN; c++) {
+        let channel = first_in + local.y + c / 4u * THREADS_Y + c % 4u * QUADS_IN;
+        for (var p = 0u; p < 4u * VECTORS_POSITIONS; p++) { // unroll
+            let position = first_position + local.x + p / 4u * THREADS_X + p % 4u * QUADS_POSITIONS;
+            let y = position / COLUMNS % ROWS * STRIDE_Y + remainder_y;
+            let x = position % COLUMNS * STRIDE_X + remainder_x;
+            if ((channel < IN_PER_GROUP) & (position < positions) & (y < IN_HEIGHT) & (x < IN_WIDTH)) {
+                let plane = (position / (ROWS * COLUMNS) * GROUPS + conv_group) * IN_PER_GROUP + channel;
+                store_output((plane * IN_HEIGHT + y) * IN_WIDTH + x, sum[p / 4u][p % 4u]);
             }
         }
-        for (var i = 0u; i < (4u * VECTORS_IN - STORE_IN) * VECTORS_POSITIONS; i++) { // unroll
-            sum[i] = sum[i + STORE_IN * VECTORS_POSITIONS];
+        for (var k = 0u; k < (4u * VECTORS_IN - 1u) * VECTORS_POSITIONS; k++) { // unroll
+            sum[k] = sum[k + VECTORS_POSITIONS];
         }
     }
 }

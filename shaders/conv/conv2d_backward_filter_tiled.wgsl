@@ -1,16 +1,8 @@
 // 2-D convolution, gradient of the weight, for GPUs: a matrix product whose right factor, the patches of the input, is
-// never stored.
+// never stored. The formula is that of `conv_backward_filter`. Accumulators are f32.
 //
-//   output[o, i, r, s] = sum over n, y, x of
-//       grad[n, o, y, x] * input[n, g * C + i, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
-//                                               x * STRIDE_X - PAD_X + s * DILATION_X]
-//
-// g = o / OUT_PER_GROUP is the group of o and C = IN_PER_GROUP; positions outside the input count as 0.
-// input, grad and output are contiguous, shaped as in conv2d_plain.wgsl. Accumulators are f32.
-//
-// There are few weights and many terms, so the positions (n, y, x) of grad are divided into `splits` spans of
-// `span_steps` times TILE_DEPTH, and output[split, o, i, r, s] holds the sum over one span, in order; reduce.wgsl adds the
-// spans up in order. With splits = 1 the partial sums are the result.
+// There are few weights and many terms, so the positions (n, y, x) of grad are divided into params.parts parts of params.span
+// times TILE_DEPTH, and output[part, o, i, r, s] holds the sum over one, in order; sum_rows.wgsl adds them up in order.
 //
 // The columns of the product are the weights (i, r, s) of an output channel. A workgroup of THREADS_X x THREADS_Y
 // invocations computes TILE_OUT output channels of TILE_COLUMNS columns. A step takes TILE_DEPTH positions: while each
@@ -18,30 +10,12 @@
 // Vectors of four are spread over a tile as in conv2d_tiled.wgsl.
 //
 // TILE_DEPTH must divide the number of invocations, which must divide TILE_DEPTH * QUADS_OUT and
-// TILE_DEPTH * QUADS_COLUMNS; STORE_OUT must divide 4 * VECTORS_OUT.
-// Grid: x = ceil(COLUMNS / TILE_COLUMNS), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = splits,
+// TILE_DEPTH * QUADS_COLUMNS.
+// Grid: x = ceil(COLUMNS / TILE_COLUMNS), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = parts,
 // folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
-alias Element = f32;
-// Partial sums are f32; the only sums there are have the element type.
-alias Partial = f32;
-
-const GROUPS: u32 = 1u;
-const IN_PER_GROUP: u32 = 64u;
-const OUT_PER_GROUP: u32 = 64u;
-const IN_HEIGHT: u32 = 32u;
-const IN_WIDTH: u32 = 32u;
-const OUT_HEIGHT: u32 = 32u;
-const OUT_WIDTH: u32 = 32u;
-const KERNEL_Y: u32 = 3u;
-const KERNEL_X: u32 = 3u;
-const STRIDE_Y: u32 = 1u;
-const STRIDE_X: u32 = 1u;
-const PAD_Y: u32 = 1u;
-const PAD_X: u32 = 1u;
-const DILATION_Y: u32 = 1u;
-const DILATION_X: u32 = 1u;
+#import conv_geometry
 
 const THREADS_X: u32 = 16u;
 const THREADS_Y: u32 = 16u;
@@ -51,7 +25,6 @@ const VECTORS_COLUMNS: u32 = 2u;
 const TILE_DEPTH: u32 = 8u;
 // Terms of a tile that are written out; a loop goes through the rest.
 const WRITTEN_DEPTH: u32 = TILE_DEPTH;
-const STORE_OUT: u32 = 1u;
 // 1 where a column behind the others sees nothing but ones: its weights are the sums of grad over n, y and x.
 const ONES: u32 = 0u;
 
@@ -80,38 +53,19 @@ const NO_PADDING: bool = false;
 
 struct Params {
     batch: u32,
-    splits: u32,
-    span_steps: u32,
+    // Parts of the sums, and the steps of TILE_DEPTH positions of each.
+    parts: u32,
+    span: u32,
     // First elements of the operands in their storage.
     grad_offset: u32,
     input_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> grad: array<Element>;
-@group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Partial>;
-@group(0) @binding(3) var<uniform> params: Params;
+#import conv_backward_filter
+#import conv_grid
 
 var<workgroup> grad_tile: array<vec4f, TILE_DEPTH * GRAD_PITCH>;
 var<workgroup> input_tile: array<vec4f, TILE_DEPTH * INPUT_PITCH>;
-
-fn load_grad(index: u32) -> f32 {
-    return f32(grad[params.grad_offset + index]);
-}
-
-fn load_input(index: u32) -> f32 {
-    return f32(input[params.input_offset + index]);
-}
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Partial(value);
-}
-
-// The part of a workgroup: tile of columns, tile of channels, and split. Past 65,535
-// groups of a dimension the host writes another body (`Call::on_grid`).
-fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
-    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
-}
 
 @compute @workgroup_size(THREADS_X, THREADS_Y)
 fn main(
@@ -120,7 +74,7 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let group = unfolded(workgroup, groups);
+    let group = unfolded(workgroup, groups, params.parts);
     let conv_group = group.y / TILES_OUT;
     let first_out = group.y % TILES_OUT * TILE_OUT;
     let first_column = group.x * TILE_COLUMNS;
@@ -149,8 +103,8 @@ fn main(
     }
 
     let positions = params.batch * OUT_PLANE;
-    let first_step = group.z * params.span_steps;
-    let end_step = min(first_step + params.span_steps, (positions + TILE_DEPTH - 1u) / TILE_DEPTH);
+    let first_step = group.z * params.span;
+    let end_step = min(first_step + params.span, (positions + TILE_DEPTH - 1u) / TILE_DEPTH);
     let steps = max(end_step, first_step) - first_step;
     var sum: array<vec4f, 4u * VECTORS_OUT * VECTORS_COLUMNS>;
     var next_grad: array<vec4f, GRAD_LOADS>;
@@ -213,22 +167,19 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores STORE_OUT channels at a time and moves the others down.
-    for (var block = 0u; block < 4u * VECTORS_OUT; block += STORE_OUT) {
-        for (var i = 0u; i < STORE_OUT; i++) { // unroll
-            let o = block + i;
-            let channel = first_out + local.y + o / 4u * THREADS_Y + o % 4u * QUADS_OUT;
-            let row = conv_group * OUT_PER_GROUP + channel;
-            for (var p = 0u; p < 4u * VECTORS_COLUMNS; p++) { // unroll
-                let column = first_column + local.x + p / 4u * THREADS_X + p % 4u * QUADS_COLUMNS;
-                if ((channel < OUT_PER_GROUP) & (column < COLUMNS + ONES)) {
-                    let place = select(row * COLUMNS + column, WEIGHTS + row, (ONES == 1u) & (column == COLUMNS));
-                    store_output(group.z * STORED + place, sum[i * VECTORS_COLUMNS + p / 4u][p % 4u]);
-                }
+    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    for (var o = 0u; o < 4u * VECTORS_OUT; o++) {
+        let channel = first_out + local.y + o / 4u * THREADS_Y + o % 4u * QUADS_OUT;
+        let row = conv_group * OUT_PER_GROUP + channel;
+        for (var p = 0u; p < 4u * VECTORS_COLUMNS; p++) { // unroll
+            let column = first_column + local.x + p / 4u * THREADS_X + p % 4u * QUADS_COLUMNS;
+            if ((channel < OUT_PER_GROUP) & (column < COLUMNS + ONES)) {
+                let place = select(row * COLUMNS + column, WEIGHTS + row, (ONES == 1u) & (column == COLUMNS));
+                store_output(group.z * STORED + place, sum[p / 4u][p % 4u]);
             }
         }
-        for (var i = 0u; i < (4u * VECTORS_OUT - STORE_OUT) * VECTORS_COLUMNS; i++) { // unroll
-            sum[i] = sum[i + STORE_OUT * VECTORS_COLUMNS];
+        for (var k = 0u; k < (4u * VECTORS_OUT - 1u) * VECTORS_COLUMNS; k++) { // unroll
+            sum[k] = sum[k + VECTORS_COLUMNS];
         }
     }
 }

@@ -1,11 +1,5 @@
-// 2-D convolution, forward, for kernels that are too wide, or whose stride or dilation is too large, to be written out.
-//
-//   output[n, o, y, x] = sum over i, r, s of
-//       weight[o, i, r, s] * input[n, g * C + i, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
-//                                               x * STRIDE_X - PAD_X + s * DILATION_X]
-//
-// g = o / OUT_PER_GROUP is the group of o and C = IN_PER_GROUP; positions outside the input count as 0. All tensors are
-// contiguous, shaped as in conv2d_plain.wgsl. Accumulators are f32, summed over i, r, s in order.
+// 2-D convolution, forward, for kernels that are too wide, or whose stride or dilation is too large, to be written out; the
+// formula is that of `conv_forward`. Accumulators are f32, summed over i, r, s in order.
 //
 // One invocation computes a strip of TILE_X neighbouring outputs of one row for TILE_OUT output channels, all in
 // registers. One step of the sum takes TAPS neighbouring taps of a row of the kernel: the invocation loads the segment
@@ -13,40 +7,21 @@
 // Element x * PITCH_X + s * PITCH_S of the segment is what output x sees through tap s: where neighbours see the same,
 // all from the first to the last is loaded, every UNITth column; else each has TAPS elements of its own.
 //
-// The STEPS steps are divided into `splits` spans of params.span steps each, and output[split, n, o, y, x] holds the sum over
-// one span; sum_rows.wgsl adds the spans up in order. With splits = 1 the partial sums are the result.
+// The steps are divided into params.parts parts of params.span steps, and output[part, n, o, y, x] holds the sum over one;
+// sum_rows.wgsl adds them up in order.
 //
 // Strips are numbered x tile fastest, then y, then n.
 // Grid: x: ceil(N * OUT_HEIGHT * ceil(OUT_WIDTH / TILE_X) / WORKGROUP) groups
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
-//       z: splits
+//       z: parts
 // folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
-alias Element = f32;
-// Partial sums are f32; the only sums there are have the element type.
-alias Partial = f32;
-
-const GROUPS: u32 = 1u;
-const IN_PER_GROUP: u32 = 1u;
-const OUT_PER_GROUP: u32 = 8u;
-const IN_HEIGHT: u32 = 1u;
-const IN_WIDTH: u32 = 1024u;
-const OUT_HEIGHT: u32 = 1u;
-const OUT_WIDTH: u32 = 769u;
-const KERNEL_Y: u32 = 1u;
-const KERNEL_X: u32 = 256u;
-const STRIDE_Y: u32 = 1u;
-const STRIDE_X: u32 = 1u;
-const PAD_Y: u32 = 0u;
-const PAD_X: u32 = 0u;
-const DILATION_Y: u32 = 1u;
-const DILATION_X: u32 = 1u;
+#import conv_geometry
 
 const TILE_OUT: u32 = 4u;
 const TILE_X: u32 = 4u;
 const TAPS: u32 = 8u;
-const STORE_OUT: u32 = 1u;
 const WORKGROUP: u32 = 8u;
 
 // The segment: in rows of SEGMENT_ROW elements, UNIT columns apart, and rows ROW_STEP columns.
@@ -65,39 +40,19 @@ const WHOLE: bool = KERNEL_X % TAPS == 0u;
 
 struct Params {
     batch: u32,
-    // Spans, the steps of each, and all steps.
-    splits: u32,
+    // Parts of the sums, the steps of each, and all steps.
+    parts: u32,
     span: u32,
     steps: u32,
-    // Elements of one span's sums.
+    // Elements of one part's sums.
     stored: u32,
     // First elements of the operands in their storage.
     input_offset: u32,
     weight_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> input: array<Element>;
-@group(0) @binding(1) var<storage, read> weight: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Partial>;
-@group(0) @binding(3) var<uniform> params: Params;
-
-fn load_input(index: u32) -> f32 {
-    return f32(input[params.input_offset + index]);
-}
-
-fn load_weight(index: u32) -> f32 {
-    return f32(weight[params.weight_offset + index]);
-}
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Partial(value);
-}
-
-// The part of a workgroup: groups of strips, tile of channels, and split. Past 65,535
-// groups of a dimension the host writes another body (`Call::on_grid`).
-fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
-    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
-}
+#import conv_forward
+#import conv_grid
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -105,9 +60,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let group = unfolded(workgroup, groups);
+    let group = unfolded(workgroup, groups, params.parts);
     let strip = group.x * WORKGROUP + local;
-    let split = group.z;
+    let part = group.z;
     let strips = params.batch * OUT_HEIGHT * STRIPS_X;
     // Invocations past the end repeat the last strip and store nothing.
     let used_strip = min(strip, strips - 1u);
@@ -124,7 +79,7 @@ fn main(
     }
 
     var sum: array<f32, TILE_OUT * TILE_X>;
-    let first_step = min(split * params.span, params.steps);
+    let first_step = min(part * params.span, params.steps);
     var kernel_row = first_step / BLOCKS;
     var tap = first_step % BLOCKS * TAPS;
     for (var step = first_step; step < min(first_step + params.span, params.steps); step++) {
@@ -157,19 +112,17 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores STORE_OUT channels at a time and moves the others down.
-    for (var block = 0u; block < TILE_OUT; block += STORE_OUT) { // rolled
-        for (var o = 0u; o < STORE_OUT; o++) { // unroll
-            let out_channel = first_out + block + o;
-            let row_start = ((n * GROUPS * OUT_PER_GROUP + conv_group * OUT_PER_GROUP + out_channel) * OUT_HEIGHT + y) * OUT_WIDTH;
-            for (var x = 0u; x < TILE_X; x++) { // unroll
-                if ((strip < strips) & (out_channel < OUT_PER_GROUP) & (first_x + x < OUT_WIDTH)) {
-                    store_output(split * params.stored + row_start + first_x + x, sum[o * TILE_X + x]);
-                }
+    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    for (var o = 0u; o < TILE_OUT; o++) { // rolled
+        let out_channel = first_out + o;
+        let row_start = ((n * GROUPS * OUT_PER_GROUP + conv_group * OUT_PER_GROUP + out_channel) * OUT_HEIGHT + y) * OUT_WIDTH;
+        for (var x = 0u; x < TILE_X; x++) { // unroll
+            if ((strip < strips) & (out_channel < OUT_PER_GROUP) & (first_x + x < OUT_WIDTH)) {
+                store_output(part * params.stored + row_start + first_x + x, sum[x]);
             }
         }
-        for (var i = 0u; i < (TILE_OUT - STORE_OUT) * TILE_X; i++) { // unroll
-            sum[i] = sum[i + STORE_OUT * TILE_X];
+        for (var k = 0u; k < (TILE_OUT - 1u) * TILE_X; k++) { // unroll
+            sum[k] = sum[k + TILE_X];
         }
     }
 }

@@ -3,8 +3,8 @@
 //   output[n, c, y, x] = sum over r, s of
 //       weight[c, r, s] * input[n, c, y * STRIDE_Y - PAD_Y + r * DILATION_Y, x * STRIDE_X - PAD_X + s * DILATION_X]
 //
-// Positions outside the input count as 0. input is contiguous [N, CHANNELS, IN_HEIGHT, IN_WIDTH], weight
-// [CHANNELS, 1, KERNEL_Y, KERNEL_X], output [N, CHANNELS, OUT_HEIGHT, OUT_WIDTH]. Accumulators are f32,
+// Positions outside the input count as 0. input is contiguous [N, GROUPS, IN_HEIGHT, IN_WIDTH], weight
+// [GROUPS, 1, KERNEL_Y, KERNEL_X], output [N, GROUPS, OUT_HEIGHT, OUT_WIDTH]. Accumulators are f32,
 // summed over r, s in order.
 //
 // For the input gradient set ROTATE = true, give grad as input, exchange the two sizes, and set
@@ -14,24 +14,11 @@
 // and keeps the part of the input that the kernel covers (the window) in registers, so each step loads only
 // the STRIDE_Y rows that are new. No subgroup operations, no alignment.
 //
-// Grid: x, z: ceil(N * CHANNELS * ceil(OUT_HEIGHT / TILE_Y) * ceil(OUT_WIDTH / TILE_X) / WORKGROUP) groups,
+// Grid: x, z: ceil(N * GROUPS * ceil(OUT_HEIGHT / TILE_Y) * ceil(OUT_WIDTH / TILE_X) / WORKGROUP) groups,
 // folded past 65,535. Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
-alias Element = f32;
+#import conv_geometry
 
-const CHANNELS: u32 = 64u;
-const IN_HEIGHT: u32 = 32u;
-const IN_WIDTH: u32 = 32u;
-const OUT_HEIGHT: u32 = 32u;
-const OUT_WIDTH: u32 = 32u;
-const KERNEL_Y: u32 = 3u;
-const KERNEL_X: u32 = 3u;
-const STRIDE_Y: u32 = 1u;
-const STRIDE_X: u32 = 1u;
-const PAD_Y: u32 = 1u;
-const PAD_X: u32 = 1u;
-const DILATION_Y: u32 = 1u;
-const DILATION_X: u32 = 1u;
 const ROTATE: bool = false;
 
 const TILE_Y: u32 = 16u;
@@ -54,22 +41,7 @@ struct Params {
     weight_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> input: array<Element>;
-@group(0) @binding(1) var<storage, read> weight: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Element>;
-@group(0) @binding(3) var<uniform> params: Params;
-
-fn load_input(index: u32) -> f32 {
-    return f32(input[params.input_offset + index]);
-}
-
-fn load_weight(index: u32) -> f32 {
-    return f32(weight[params.weight_offset + index]);
-}
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Element(value);
-}
+#import conv_forward
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -78,7 +50,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let strip = (group.z * groups.x + group.x) * WORKGROUP + local;
-    if (strip >= params.batch * CHANNELS * STRIPS_Y * STRIPS_X) {
+    if (strip >= params.batch * GROUPS * STRIPS_Y * STRIPS_X) {
         return;
     }
     let first_x = strip % STRIPS_X * TILE_X;
@@ -87,7 +59,7 @@ fn main(
 
     var taps: array<f32, KERNEL>;
     for (var k = 0u; k < KERNEL; k++) { // unroll
-        taps[k] = load_weight(plane % CHANNELS * KERNEL + select(k, KERNEL - 1u - k, ROTATE));
+        taps[k] = load_weight(plane % GROUPS * KERNEL + select(k, KERNEL - 1u - k, ROTATE));
     }
     // Unsigned arithmetic wraps: a position left of or above the input is a huge number, not below the size.
     var column: array<u32, SEGMENT>;

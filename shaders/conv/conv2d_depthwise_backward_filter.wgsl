@@ -7,33 +7,17 @@
 // Accumulators are f32.
 //
 // grad is divided into strips, TILE_X columns wide and as high as the plane. The strips of a channel
-// are divided into `splits` equal spans, and output[split, c, r, s] holds the sum over one span;
-// reduce.wgsl adds the spans up in order. With splits = 1 the partial sums are the result.
+// are divided into params.parts parts of params.span strips, and output[part, c, r, s] holds the sum over one;
+// sum_rows.wgsl adds them up in order.
 //
 // One invocation computes all weights of one channel over one span, in registers. It walks down each strip
 // and keeps the part of the input that the kernel covers (the window) in registers, so each step loads only
 // the STRIDE_Y rows that are new. No subgroup operations, no alignment.
 //
-// Grid: x = ceil(CHANNELS / WORKGROUP), y = 1, z = splits, folded past 65,535.
+// Grid: x = ceil(GROUPS / WORKGROUP), y = 1, z = parts, folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
-alias Element = f32;
-// Partial sums are f32; the only sums there are have the element type.
-alias Partial = f32;
-
-const CHANNELS: u32 = 64u;
-const IN_HEIGHT: u32 = 32u;
-const IN_WIDTH: u32 = 32u;
-const OUT_HEIGHT: u32 = 32u;
-const OUT_WIDTH: u32 = 32u;
-const KERNEL_Y: u32 = 3u;
-const KERNEL_X: u32 = 3u;
-const STRIDE_Y: u32 = 1u;
-const STRIDE_X: u32 = 1u;
-const PAD_Y: u32 = 1u;
-const PAD_X: u32 = 1u;
-const DILATION_Y: u32 = 1u;
-const DILATION_X: u32 = 1u;
+#import conv_geometry
 
 const TILE_X: u32 = 8u;
 const WORKGROUP: u32 = 8u;
@@ -48,34 +32,16 @@ const FILL_STEPS: u32 = (WINDOW_ROWS - 1u) / STRIDE_Y;
 
 struct Params {
     batch: u32,
-    splits: u32,
+    // Parts of the sums, and the strips of each.
+    parts: u32,
+    span: u32,
     // First elements of the operands in their storage.
     grad_offset: u32,
     input_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> grad: array<Element>;
-@group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Partial>;
-@group(0) @binding(3) var<uniform> params: Params;
-
-fn load_input(index: u32) -> f32 {
-    return f32(input[params.input_offset + index]);
-}
-
-fn load_grad(index: u32) -> f32 {
-    return f32(grad[params.grad_offset + index]);
-}
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Partial(value);
-}
-
-// The part of a workgroup: groups of channels, nothing, and split. Past 65,535
-// groups of a dimension the host writes another body (`Call::on_grid`).
-fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
-    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
-}
+#import conv_backward_filter
+#import conv_grid
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -83,19 +49,18 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let group = unfolded(workgroup, groups);
+    let group = unfolded(workgroup, groups, params.parts);
     let channel = group.x * WORKGROUP + local;
-    if (channel >= CHANNELS) {
+    if (channel >= GROUPS) {
         return;
     }
     let strips = params.batch * STRIPS_X;
-    let span = (strips + params.splits - 1u) / params.splits;
-    let end = min(group.z * span + span, strips);
+    let end = min((group.z + 1u) * params.span, strips);
 
     var sum: array<f32, KERNEL>;
-    for (var strip = group.z * span; strip < end; strip++) {
+    for (var strip = group.z * params.span; strip < end; strip++) {
         let first_x = strip % STRIPS_X * TILE_X;
-        let plane = strip / STRIPS_X * CHANNELS + channel;
+        let plane = strip / STRIPS_X * GROUPS + channel;
         // Unsigned arithmetic wraps: a position left of or above the input is a huge number, not below the size.
         var column: array<u32, SEGMENT>;
         var column_inside: array<bool, SEGMENT>;
@@ -134,6 +99,6 @@ fn main(
         }
     }
     for (var k = 0u; k < KERNEL; k++) { // unroll
-        store_output((group.z * CHANNELS + channel) * KERNEL + k, sum[k]);
+        store_output((group.z * GROUPS + channel) * KERNEL + k, sum[k]);
     }
 }

@@ -1,12 +1,6 @@
-// 2-D convolution, forward, for GPUs: a matrix product whose right factor, the patches of the input, is never stored.
-//
-//   output[n, o, y, x] = sum over i, r, s of
-//       weight[o, i, r, s] * input[n, g * C + i, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
-//                                               x * STRIDE_X - PAD_X + s * DILATION_X]
-//
-// g = o / OUT_PER_GROUP is the group of o and C = IN_PER_GROUP; positions outside the input count as 0. All tensors are
-// contiguous, shaped as in conv2d_plain.wgsl. Accumulators are f32, summed over blocks of TILE_DEPTH input channels,
-// then r, then s, then the channels of a block, in order.
+// 2-D convolution, forward, for GPUs: a matrix product whose right factor, the patches of the input, is never stored. The
+// formula is that of `conv_forward`. Accumulators are f32, summed over blocks of TILE_DEPTH input channels, then r, then s,
+// then the channels of a block, in order.
 //
 // The columns of the product are the positions (n, y, x). A workgroup of THREADS_X x THREADS_Y invocations computes
 // TILE_OUT output channels at TILE_POSITIONS positions. A step takes TILE_DEPTH input channels of one tap (r, s): while
@@ -15,29 +9,13 @@
 // q + 3 QUADS, so that neighbouring invocations load neighbouring positions and store them too.
 //
 // QUADS_POSITIONS and TILE_DEPTH must divide the number of invocations, which must divide TILE_DEPTH * QUADS_POSITIONS
-// and TILE_DEPTH * QUADS_OUT; STORE_OUT must divide 4 * VECTORS_OUT.
+// and TILE_DEPTH * QUADS_OUT.
 // Grid: x: ceil(N * OUT_HEIGHT * OUT_WIDTH / TILE_POSITIONS) groups
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
 // folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
-alias Element = f32;
-
-const GROUPS: u32 = 1u;
-const IN_PER_GROUP: u32 = 64u;
-const OUT_PER_GROUP: u32 = 64u;
-const IN_HEIGHT: u32 = 32u;
-const IN_WIDTH: u32 = 32u;
-const OUT_HEIGHT: u32 = 32u;
-const OUT_WIDTH: u32 = 32u;
-const KERNEL_Y: u32 = 3u;
-const KERNEL_X: u32 = 3u;
-const STRIDE_Y: u32 = 1u;
-const STRIDE_X: u32 = 1u;
-const PAD_Y: u32 = 1u;
-const PAD_X: u32 = 1u;
-const DILATION_Y: u32 = 1u;
-const DILATION_X: u32 = 1u;
+#import conv_geometry
 
 const THREADS_X: u32 = 16u;
 const THREADS_Y: u32 = 16u;
@@ -47,7 +25,6 @@ const VECTORS_POSITIONS: u32 = 2u;
 const TILE_DEPTH: u32 = 8u;
 // Terms of a tile that are written out; a loop goes through the rest.
 const WRITTEN_DEPTH: u32 = TILE_DEPTH;
-const STORE_OUT: u32 = 1u;
 
 const THREADS: u32 = THREADS_X * THREADS_Y;
 const QUADS_OUT: u32 = THREADS_Y * VECTORS_OUT;
@@ -77,31 +54,11 @@ struct Params {
     weight_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> input: array<Element>;
-@group(0) @binding(1) var<storage, read> weight: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Element>;
-@group(0) @binding(3) var<uniform> params: Params;
+#import conv_forward
+#import conv_grid
 
 var<workgroup> weight_tile: array<vec4f, TILE_DEPTH * WEIGHT_PITCH>;
 var<workgroup> input_tile: array<vec4f, TILE_DEPTH * QUADS_POSITIONS>;
-
-fn load_input(index: u32) -> f32 {
-    return f32(input[params.input_offset + index]);
-}
-
-fn load_weight(index: u32) -> f32 {
-    return f32(weight[params.weight_offset + index]);
-}
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Element(value);
-}
-
-// The part of a workgroup: tile of positions, and tile of channels. Past 65,535
-// groups of a dimension the host writes another body (`Call::on_grid`).
-fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
-    return vec3(workgroup.z * groups.x + workgroup.x, workgroup.y, 0u);
-}
 
 @compute @workgroup_size(THREADS_X, THREADS_Y)
 fn main(
@@ -110,7 +67,7 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let group = unfolded(workgroup, groups);
+    let group = unfolded(workgroup, groups, 1u);
     let positions = params.batch * OUT_PLANE;
     let first_position = group.x * TILE_POSITIONS;
     let conv_group = group.y / TILES_OUT;
@@ -216,20 +173,17 @@ fn main(
         let position = first_position + local.x + p / 4u * THREADS_X + p % 4u * QUADS_POSITIONS;
         store_start[p] = (position / OUT_PLANE * GROUPS + conv_group) * OUT_PER_GROUP * OUT_PLANE + position % OUT_PLANE;
     }
-    // Stores are long code: a loop stores STORE_OUT channels at a time and moves the others down.
-    for (var block = 0u; block < 4u * VECTORS_OUT; block += STORE_OUT) {
-        for (var i = 0u; i < STORE_OUT; i++) { // unroll
-            let o = block + i;
-            let channel = first_out + local.y + o / 4u * THREADS_Y + o % 4u * QUADS_OUT;
-            for (var p = 0u; p < 4u * VECTORS_POSITIONS; p++) { // unroll
-                let position = first_position + local.x + p / 4u * THREADS_X + p % 4u * QUADS_POSITIONS;
-                if ((channel < OUT_PER_GROUP) & (position < positions)) {
-                    store_output(store_start[p] + channel * OUT_PLANE, sum[i * VECTORS_POSITIONS + p / 4u][p % 4u]);
-                }
+    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    for (var o = 0u; o < 4u * VECTORS_OUT; o++) {
+        let channel = first_out + local.y + o / 4u * THREADS_Y + o % 4u * QUADS_OUT;
+        for (var p = 0u; p < 4u * VECTORS_POSITIONS; p++) { // unroll
+            let position = first_position + local.x + p / 4u * THREADS_X + p % 4u * QUADS_POSITIONS;
+            if ((channel < OUT_PER_GROUP) & (position < positions)) {
+                store_output(store_start[p] + channel * OUT_PLANE, sum[p / 4u][p % 4u]);
             }
         }
-        for (var i = 0u; i < (4u * VECTORS_OUT - STORE_OUT) * VECTORS_POSITIONS; i++) { // unroll
-            sum[i] = sum[i + STORE_OUT * VECTORS_POSITIONS];
+        for (var k = 0u; k < (4u * VECTORS_OUT - 1u) * VECTORS_POSITIONS; k++) { // unroll
+            sum[k] = sum[k + VECTORS_POSITIONS];
         }
     }
 }

@@ -5,7 +5,7 @@
 // One invocation computes one element and walks the elements under its bin. An image that does not exist gives NaN and
 // is reported in `fault`. Accumulator: f32.
 
-alias Partial = f32;
+alias Sum = f32;
 
 // Columns in one iteration of the loop: more than one if a loop would run past 65,535.
 const BLOCK: u32 = 1u;
@@ -33,7 +33,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> boxes: array<f32>;
 @group(0) @binding(3) var<storage, read> rows: array<f32>;
 @group(0) @binding(4) var<storage, read> columns: array<f32>;
-@group(0) @binding(5) var<storage, read_write> output: array<Partial>;
+@group(0) @binding(5) var<storage, read_write> output: array<Sum>;
 @group(0) @binding(6) var<storage, read_write> fault: array<atomic<u32>>;
 
 // The first and one past the last element that a bin may touch.

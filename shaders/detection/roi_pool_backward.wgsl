@@ -4,7 +4,7 @@
 // One invocation computes one of params.parts parts of an element, of params.span regions each, in order: no atomics, the
 // same bits every time, and no invocation's loops run past 65,535. sum_rows.wgsl adds the parts up. Accumulator: f32.
 
-alias Partial = f32;
+alias Sum = f32;
 
 const CHANNELS: u32 = 1u;
 const HEIGHT: u32 = 1u;
@@ -27,7 +27,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> grad: array<f32>;
 @group(0) @binding(2) var<storage, read> index: array<i32>;
 @group(0) @binding(3) var<storage, read> bounds: array<i32>;
-@group(0) @binding(4) var<storage, read_write> output: array<Partial>;
+@group(0) @binding(4) var<storage, read_write> output: array<Sum>;
 
 // The contribution of region `k` to element (y, x).
 fn share(k: u32, c: u32, y: i32, x: i32) -> f32 {

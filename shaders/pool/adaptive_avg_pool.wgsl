@@ -11,7 +11,7 @@
 // 65,535. sum_rows.wgsl adds the parts up. Accumulator: f32.
 
 alias Element = f32;
-alias Result = f32;
+alias Sum = f32;
 
 const BACKWARD: bool = false;
 // Whether products of positions and sizes take more than 32 bits.
@@ -29,7 +29,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Result>;
+@group(0) @binding(2) var<storage, read_write> output: array<Sum>;
 
 fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]); }
 
@@ -64,7 +64,7 @@ fn length(position: u32, from_size: u32, to_size: u32) -> f32 {
     return f32(elements.y - elements.x);
 }
 
-fn store_output(index: u32, value: f32) { output[index] = Result(value); }
+fn store_output(index: u32, value: f32) { output[index] = Sum(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -12,7 +12,7 @@
 // No atomics: the order of each sum is fixed.
 
 alias Element = f32;
-alias Result = f32;
+alias Sum = f32;
 
 // Whether products of positions and sizes take more than 32 bits.
 const WIDE: bool = false;
@@ -32,7 +32,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad: array<Element>;
 @group(0) @binding(2) var<storage, read> index: array<i32>;
-@group(0) @binding(3) var<storage, read_write> output: array<Result>;
+@group(0) @binding(3) var<storage, read_write> output: array<Sum>;
 
 fn load_grad(index: u32) -> f32 { return f32(grad[params.grad_offset + index]); }
 
@@ -64,7 +64,7 @@ fn window(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
     return vec2<u32>(scaled(position, from_size, to_size).x, past.x + select(0u, 1u, past.y > 0u));
 }
 
-fn store_output(index: u32, value: f32) { output[index] = Result(value); }
+fn store_output(index: u32, value: f32) { output[index] = Sum(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

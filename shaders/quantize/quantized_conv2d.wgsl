@@ -7,9 +7,9 @@
 //       weight[o, i, r, s] * input[n, g * C + i, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
 //                                               x * STRIDE_X - PAD_X + s * DILATION_X]
 //
-// g = o / OUT_PER_GROUP is the group of o and C = 4 * WORDS; positions outside the input count as `padding`, four times the
-// input's zero point. input is contiguous [N, GROUPS * WORDS, IN_HEIGHT, IN_WIDTH] and weight contiguous
-// [GROUPS * OUT_PER_GROUP, WORDS, KERNEL_Y, KERNEL_X], of words whose lowest byte is the first channel; offset and multiplier
+// g = o / OUT_PER_GROUP is the group of o and C = 4 * IN_PER_GROUP; positions outside the input count as `padding`, four times the
+// input's zero point. input is contiguous [N, GROUPS * IN_PER_GROUP, IN_HEIGHT, IN_WIDTH] and weight contiguous
+// [GROUPS * OUT_PER_GROUP, IN_PER_GROUP, KERNEL_Y, KERNEL_X], of words whose lowest byte is the first channel; offset and multiplier
 // are [GROUPS * OUT_PER_GROUP]. The result is one of two:
 //
 //   BYTES false: output[n, o, y, x] = f32(sum) * multiplier[o]
@@ -28,29 +28,14 @@
 // numbered in a row, y fastest, and folded.
 // Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
-alias Element = f32;
+#import conv_geometry
+
 // The type in which the products of BLOCK steps are added up.
 alias Part = i32;
 
-const GROUPS: u32 = 1u;
-const WORDS: u32 = 2u;
-const OUT_PER_GROUP: u32 = 16u;
-const IN_HEIGHT: u32 = 14u;
-const IN_WIDTH: u32 = 14u;
-const OUT_HEIGHT: u32 = 10u;
-const OUT_WIDTH: u32 = 10u;
-const KERNEL_Y: u32 = 5u;
-const KERNEL_X: u32 = 5u;
-const STRIDE_Y: u32 = 1u;
-const STRIDE_X: u32 = 1u;
-const PAD_Y: u32 = 0u;
-const PAD_X: u32 = 0u;
-const DILATION_Y: u32 = 1u;
-const DILATION_X: u32 = 1u;
-
 const TILE_OUT: u32 = 8u;
 const TILE_X: u32 = 5u;
-const TAPS: u32 = 5u;
+const TAPS: u32 = 3u;
 const STORE_OUT: u32 = 4u;
 const SHARERS: u32 = 1u;
 const WORKGROUP: u32 = 8u;
@@ -154,14 +139,14 @@ fn main(
     for (var j = 0u; j < WEIGHT_LOADS; j++) { // unroll
         let entry = j * SHARERS + local % SHARERS;
         let channel = first_channel + min(first_out + entry / TAPS, OUT_PER_GROUP - 1u);
-        weight_index[j] = params.weight_offset + channel * WORDS * KERNEL_Y * KERNEL_X + entry % TAPS;
+        weight_index[j] = params.weight_offset + channel * IN_PER_GROUP * KERNEL_Y * KERNEL_X + entry % TAPS;
     }
 
     // Unsigned arithmetic wraps: a position left of or above the input is a huge number, not below the size.
     let first_input_y = y * STRIDE_Y - PAD_Y;
     let first_input_x = first_x * STRIDE_X - PAD_X;
     var sum: array<i32, TILE_OUT * TILE_X>;
-    var plane = params.input_offset + (n * GROUPS + conv_group) * WORDS * IN_HEIGHT * IN_WIDTH;
+    var plane = params.input_offset + (n * GROUPS + conv_group) * IN_PER_GROUP * IN_HEIGHT * IN_WIDTH;
     var kernel_y = 0u;
     var piece = 0u;
     for (var first = 0u; first < params.steps; first += BLOCK) {

@@ -6,7 +6,7 @@
 // 65,535. sum_rows.wgsl adds the parts up. Accumulator: f32.
 
 alias Element = f32;
-alias Output = f32;
+alias Sum = f32;
 
 struct Params {
     // Elements of the output, sizes, first elements of the inputs.
@@ -27,11 +27,11 @@ struct Params {
 @group(0) @binding(2) var<storage, read> ends: array<i32>;
 @group(0) @binding(3) var<storage, read> places: array<i32>;
 @group(0) @binding(4) var<storage, read> weights: array<f32>;
-@group(0) @binding(5) var<storage, read_write> output: array<Output>;
+@group(0) @binding(5) var<storage, read_write> output: array<Sum>;
 
 fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
 
-fn store_output(index: u32, value: f32) { output[index] = Output(value); }
+fn store_output(index: u32, value: f32) { output[index] = Sum(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -1,9 +1,10 @@
-//! Leaves out branches whose condition is known: a specialised template has many, `if (OUTPUT_FASTEST)` or one for each
-//! tap of a register tile. Drivers would drop them too, but some pay for each before they do: SwiftShader took 25 s for a
-//! kernel with 150 of them.
+//! Leaves out branches whose condition is known, with the functions and arguments that nothing else uses: a specialised
+//! template has many, `if (OUTPUT_FASTEST)` or one for each tap of a register tile. Drivers would drop them too, but some pay
+//! for each before they do: SwiftShader took 25 s for a kernel with 150 of them.
 
 use naga::compact::{KeepUnused, compact};
-use naga::{Arena, Block, Expression, Literal, Module, Statement};
+use naga::{Arena, Block, Expression, Function, Literal, Module, Statement};
+use std::collections::{BTreeSet, HashMap};
 
 /// Drops them from all functions of a module.
 pub(super) fn drop_known(module: &mut Module) {
@@ -18,6 +19,30 @@ pub(super) fn drop_known(module: &mut Module) {
     }
     // A valid module has no expressions that no statement computes. What a kernel does not read need not be bound.
     compact(module, KeepUnused::No);
+    module.entry_points.iter_mut().for_each(|entry| drop_arguments(&mut entry.function));
+}
+
+/// Drops the arguments of an entry point that nothing reads: a builtin may need a feature that only another branch uses.
+fn drop_arguments(function: &mut Function) {
+    let read: BTreeSet<u32> = function.expressions.iter().filter_map(|(_, expression)| argument(expression)).collect();
+    let mut at = 0;
+    function.arguments.retain(|_| {
+        at += 1;
+        read.contains(&(at - 1))
+    });
+    let numbers: HashMap<u32, u32> = read.into_iter().zip(0..).collect();
+    for (_, expression) in function.expressions.iter_mut() {
+        if let Expression::FunctionArgument(number) = expression {
+            *number = numbers[number];
+        }
+    }
+}
+
+fn argument(expression: &Expression) -> Option<u32> {
+    match expression {
+        Expression::FunctionArgument(number) => Some(*number),
+        _ => None,
+    }
 }
 
 fn truth(expression: &Expression) -> Option<bool> {
@@ -98,7 +123,12 @@ mod tests {
                 return 3u;
             }
             @compute @workgroup_size(1)
-            fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            fn main(
+                @builtin(num_workgroups) groups: vec3<u32>,
+                @builtin(subgroup_invocation_id) lane: u32,
+                @builtin(global_invocation_id) id: vec3<u32>,
+            ) {
+                if (!FAST) { output[lane] = subgroupShuffle(lane, groups.x); }
                 for (var i = 0u; i < id.x; i++) {
                     if (SIZE % 4u == 2u) { output[i] = pick(i); } else { output[i] = 0u; }
                     if (i == id.y) { if (FAST) { output[i] = 7u; } }
@@ -110,8 +140,11 @@ mod tests {
         assert_eq!((branches(&pick.body), pick.body.len()), (0, 1));
         // The loop's own condition is one.
         assert_eq!(branches(&module.entry_points[0].function.body), 2);
+        let arguments = &module.entry_points[0].function.arguments;
+        let names: Vec<_> = arguments.iter().filter_map(|argument| argument.name.as_deref()).collect();
+        assert_eq!(names, ["id"]);
         let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::all());
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
         validator.validate(&module).unwrap();
     }
 }

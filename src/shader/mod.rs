@@ -1,10 +1,11 @@
-//! From a WGSL template to a module for one case: `const` values, the element type, hook bodies, loops
+//! From a WGSL template to a module for one case: imports, `const` values, the element type, hook bodies, loops
 //! written out, register tiles taken apart.
 
 mod branches;
 mod cost;
 mod driver_math;
 mod formula;
+pub(crate) mod import;
 mod index_expr;
 mod kernel;
 mod reflect;

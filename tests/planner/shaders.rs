@@ -28,15 +28,23 @@ fn files(folders: &[&str]) -> Vec<(String, String)> {
     files
 }
 
-/// Libraries, and templates.
+/// Libraries, and templates with their imports.
 fn shaders() -> [Vec<(String, String)>; 2] {
-    let (libraries, templates) =
+    let (libraries, templates): (Vec<_>, _) =
         files(&["shaders"]).into_iter().partition(|(path, _)| path.starts_with("shaders/lib/"));
-    [libraries, templates]
+    let (imports, templates): (Vec<_>, Vec<_>) =
+        templates.into_iter().partition(|(path, _)| path.starts_with("shaders/import/"));
+    let expand = |text: String| {
+        imports.iter().fold(text, |text, (path, import)| {
+            let name = Path::new(path).file_stem().unwrap().to_string_lossy();
+            text.replace(&format!("#import {name}\n"), import)
+        })
+    };
+    [libraries, templates.into_iter().map(|(path, text)| (path, expand(text))).collect()]
 }
 
 #[test]
-fn templates_are_modules_as_they_are() {
+fn templates_are_modules_with_their_imports() {
     let [_, templates] = shaders();
     for (path, text) in &templates {
         let enable = if text.contains("f16") { "enable f16;\n" } else { "" };
@@ -44,6 +52,17 @@ fn templates_are_modules_as_they_are() {
         assert!(text.starts_with("//"), "{path} has no header comment");
     }
     assert!(templates.len() >= 10, "only {} templates", templates.len());
+}
+
+#[test]
+fn imports_serve_several_templates() {
+    let templates = files(&["shaders"]);
+    for (path, text) in files(&["shaders/import"]) {
+        let line = format!("#import {}\n", Path::new(&path).file_stem().unwrap().to_string_lossy());
+        let users = templates.iter().filter(|(_, text)| text.contains(&line)).count();
+        assert!(users > 1, "{path} is imported by {users} templates");
+        assert!(text.starts_with("//") && !text.contains("#import"), "{path}");
+    }
 }
 
 /// The functions, constants and types that a text declares.

@@ -1,12 +1,12 @@
 //! Convolutions that can't be written out: kernels of any width, stride and dilation, some taps of a row at a time.
 
 use super::Pass;
-use super::kernels::{Call, unsigned};
+use super::call::Call;
 use super::tiles::Target;
 use crate::error::Result;
 use crate::ops::shared::congruence::{Congruence, greatest_common_divisor};
-use crate::ops::shared::partial_sums;
-use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::ops::shared::constants::unsigned_all;
+use crate::shader::{Kernel, Kernels};
 
 const FORWARD: &str = wgsl!("conv/conv2d_blocks");
 const DATA: &str = wgsl!("conv/conv2d_backward_data_blocks");
@@ -133,56 +133,38 @@ impl Call<'_> {
         let groups = across.div_ceil(self.workgroup());
         // A span must be worth the store and the reading of its sums.
         let for_groups = self.enough_groups() / (groups * down).max(1);
-        let wanted = for_groups.min(self.most_splits()).clamp(1, steps.div_ceil(64).max(1));
+        let wanted = for_groups.min(self.most_parts()).clamp(1, steps.div_ceil(64).max(1));
         let span = steps.div_ceil(wanted).clamp(1, self.adapter.profile.longest_sum());
-        let splits = steps.div_ceil(span).max(1);
+        let parts = steps.div_ceil(span).max(1);
         let visits = across * down * steps;
         let segments = visits * block.segment.length;
         let kernel = match self.pass {
-            Pass::Forward => self.blocked("conv2d_blocks", FORWARD, "TILE_OUT", &block),
-            Pass::BackwardData => self.blocked("conv2d_backward_data_blocks", DATA, "TILE_IN", &block),
-            Pass::BackwardFilter => self.blocked("conv2d_backward_filter_blocks", FILTER, "TILE_OUT", &block),
+            Pass::Forward => self.of_blocks("conv2d_blocks", FORWARD, "TILE_OUT", &block),
+            Pass::BackwardData => self.of_blocks("conv2d_backward_data_blocks", DATA, "TILE_IN", &block),
+            Pass::BackwardFilter => self.of_blocks("conv2d_backward_filter_blocks", FILTER, "TILE_OUT", &block),
         };
-        let kernel = match self.pass {
-            Pass::BackwardFilter => kernel
-                .bind("grad", Operand::Input(0))
-                .bind("input", Operand::Input(1))
-                .loads("load_grad", Operand::Input(0), visits * block.channels * block.x)
-                .loads("load_input", Operand::Input(1), segments),
-            pass => {
-                let [image, load] = if pass == Pass::Forward { ["input", "load_input"] } else { ["grad", "load_grad"] };
-                kernel
-                    .bind(image, Operand::Input(0))
-                    .bind("weight", Operand::Input(1))
-                    .loads(load, Operand::Input(0), segments)
-                    .loads("load_weight", Operand::Input(1), visits * block.channels * block.taps)
-            }
+        let loads = match self.pass {
+            Pass::BackwardFilter => [visits * block.channels * block.x, segments],
+            _ => [segments, visits * block.channels * block.taps],
         };
+        let kernel = self.bound(kernel, self.pass, loads);
         let kernel = if self.pass == Pass::BackwardData {
             let names = [["DIVISOR_Y", "KERNEL_Y_STEP", "INVERSE_Y"], ["DIVISOR_X", "KERNEL_X_STEP", "INVERSE_X"]];
-            let kernel = kernel.constant("ROWS", unsigned(rows)).constant("BLOCKS", unsigned(blocks));
+            let kernel = unsigned_all(kernel, ["ROWS", "BLOCKS"], [rows, blocks]);
             names.into_iter().zip(meetings).fold(kernel, |kernel, (names, meeting)| meeting.specialise(kernel, names))
         } else {
             kernel
         };
-        let kernel =
-            kernel.values(&[self.batch, splits, span, steps, self.stored()]).words([Word::Offset(0), Word::Offset(1)]);
-        let kernel = self.on_grid(kernel, [groups, down, splits], "params.splits")?;
-        Ok(partial_sums::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
+        self.in_parts(kernel, [groups, down, parts], span, &[steps, self.stored()])
     }
 
-    fn blocked(&self, name: &'static str, template: &'static str, channels: &'static str, block: &Block) -> Kernel {
+    fn of_blocks(&self, name: &'static str, template: &'static str, channels: &'static str, block: &Block) -> Kernel {
         let Segment { length, row, unit, row_step, pitch } = block.segment;
-        self.grouped(name, template)
-            .constant("WORKGROUP", unsigned(self.workgroup()))
-            .constant(channels, unsigned(block.channels))
-            .constant("TILE_X", unsigned(block.x))
-            .constant("TAPS", unsigned(block.taps))
-            .constant("SEGMENT", unsigned(length))
-            .constant("SEGMENT_ROW", unsigned(row))
-            .constant("UNIT", unsigned(unit))
-            .constant("ROW_STEP", unsigned(row_step))
-            .constant("PITCH_X", unsigned(pitch[0]))
-            .constant("PITCH_S", unsigned(pitch[1]))
+        let kernel = self.grouped(name, template);
+        let tile = [self.workgroup(), block.channels, block.x, block.taps];
+        let kernel = unsigned_all(kernel, ["WORKGROUP", channels, "TILE_X", "TAPS"], tile);
+        let kernel =
+            unsigned_all(kernel, ["SEGMENT", "SEGMENT_ROW", "UNIT", "ROW_STEP"], [length, row, unit, row_step]);
+        unsigned_all(kernel, ["PITCH_X", "PITCH_S"], pitch)
     }
 }

@@ -5,7 +5,7 @@
 //! that Mesa's compiler makes for navi21.
 //! The batch is taken as [`BATCH`], whatever it is, so that a shorter last batch compiles nothing.
 
-use super::kernels::Call;
+use super::call::Call;
 use super::tiled::{Tile, product, tiles};
 use super::tiles::{Target, Tiles};
 use super::winograd::{self, OUTPUTS};

@@ -2,18 +2,20 @@
 //! derivatives of any order are convolutions again.
 //!
 //! Kernels are two-dimensional: one dimension is a height of 1, and of three the depth goes into channels and batch
-//! (`forward`, `transpose`). `options` and `axis` check what the caller asks for, `kernels` chooses and specialises the
+//! (`forward`, `transpose`). `options` and `axis` check what the caller asks for, `call` chooses and specialises the
 //! shaders, `tiles` sizes them, `reference` is the direct loop nest.
 
 mod axis;
 mod blocks;
+mod call;
 mod cases;
 mod choice;
+mod depthwise;
 mod forward;
-mod kernels;
 mod options;
 mod reference;
 mod software;
+mod strips;
 #[cfg(test)]
 mod tests;
 mod tiled;
@@ -27,7 +29,7 @@ pub use options::{
 };
 
 use axis::Axis;
-use kernels::Call;
+use call::Call;
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -36,8 +38,9 @@ use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structu
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::ops::shared::congruence::{self, Congruence};
+use crate::ops::shared::constants::unsigned_all;
 use crate::ops::shared::partial_sums::longest_sum;
-use crate::shader::{Kernels, MOST_GROUPS};
+use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
@@ -93,6 +96,24 @@ impl Geometry {
         Ok([meeting(0)?, meeting(1)?])
     }
 
+    /// Columns of the input that `x` neighbouring positions see.
+    fn columns_seen(&self, x: usize) -> usize {
+        (x - 1) * self.stride[1] + (self.kernel[1] - 1) * self.dilation[1] + 1
+    }
+
+    /// Sets the constants of `shaders/import/conv_geometry.wgsl` but the channels of a group.
+    pub fn specialise(&self, kernel: Kernel) -> Kernel {
+        let kernel = unsigned_all(kernel, ["GROUPS"], [self.groups]);
+        let kernel = unsigned_all(kernel, ["KERNEL_Y", "KERNEL_X"], self.kernel);
+        let kernel = unsigned_all(kernel, ["STRIDE_Y", "STRIDE_X"], self.stride);
+        let kernel = unsigned_all(kernel, ["PAD_Y", "PAD_X"], self.padding);
+        unsigned_all(kernel, ["DILATION_Y", "DILATION_X"], self.dilation)
+            .size("IN_HEIGHT", self.input[0])
+            .size("IN_WIDTH", self.input[1])
+            .size("OUT_HEIGHT", self.output[0])
+            .size("OUT_WIDTH", self.output[1])
+    }
+
     /// Elements of the weight.
     pub fn weights(&self) -> usize {
         self.groups * self.out_per_group * self.in_per_group * self.kernel[0] * self.kernel[1]
@@ -116,6 +137,16 @@ impl Pass {
             Pass::Forward => "conv2d",
             Pass::BackwardData => "conv2d_backward_data",
             Pass::BackwardFilter => "conv2d_backward_filter",
+        }
+    }
+
+    /// What templates call the two inputs, and the hooks that load them.
+    fn operands(self) -> [[&'static str; 2]; 2] {
+        let [input, weight, grad] = [["input", "load_input"], ["weight", "load_weight"], ["grad", "load_grad"]];
+        match self {
+            Pass::Forward => [input, weight],
+            Pass::BackwardData => [grad, weight],
+            Pass::BackwardFilter => [grad, input],
         }
     }
 }
@@ -184,7 +215,8 @@ impl Convolution {
         let (inputs, output) = ([&io.inputs[0], &io.inputs[1]], &io.outputs[0]);
         let (batch, budget) = (io.inputs[0].shape[0], io.budget);
         let most_groups = MOST_GROUPS;
-        Call { pass: self.pass, geometry, batch, inputs, output, adapter, budget, ones: false, most_groups }
+        let operands = [Operand::Input(0), Operand::Input(1), Operand::Output(0)];
+        Call { pass: self.pass, geometry, batch, inputs, operands, output, adapter, budget, ones: false, most_groups }
     }
 
     fn shape(&self, batch: usize) -> Result<Shape> {

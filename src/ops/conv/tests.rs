@@ -1,6 +1,6 @@
 //! Every way of computing a convolution against the reference, on an adapter.
 
-use super::kernels::Call;
+use super::call::Call;
 use super::tiled::{TILES, product};
 use super::winograd::{ERROR, OUTPUTS};
 use super::{Convolution, Geometry, Pass};
@@ -451,7 +451,7 @@ fn eights_are_chosen_where_they_pay() {
             kernels.kernels.last().unwrap().name
         });
         let [output, _, filter] = names;
-        assert_eq!(names[1], if output == "conv2d_shuffle" { "conv2d_backward_data_shuffle" } else { output });
+        assert_eq!(names[1], if output == "conv2d_strips" { "conv2d_backward_data_strips" } else { output });
         [output, filter]
     };
     let first = |channels, size, disable| chosen(channels, size, disable, usize::MAX);
@@ -459,15 +459,15 @@ fn eights_are_chosen_where_they_pay() {
     assert_eq!(first(64, 32, Disable::default()), eights);
     assert_eq!(first(32, 16, Disable::default()), eights);
     // A plane of four rows and columns is one tile, and seven lie past it.
-    assert_eq!(first(64, 4, Disable::default())[0], "conv2d_shuffle");
-    assert_eq!(first(8, 32, Disable::default())[0], "conv2d_shuffle");
-    assert_eq!(first(64, 32, Disable { winograd: true, ..Disable::default() })[0], "conv2d_shuffle");
-    assert_eq!(first(64, 32, Disable { int64: true, ..Disable::default() })[0], "conv2d_shuffle");
+    assert_eq!(first(64, 4, Disable::default())[0], "conv2d_strips");
+    assert_eq!(first(8, 32, Disable::default())[0], "conv2d_strips");
+    assert_eq!(first(64, 32, Disable { winograd: true, ..Disable::default() })[0], "conv2d_strips");
+    assert_eq!(first(64, 32, Disable { int64: true, ..Disable::default() })[0], "conv2d_strips");
     // Two parts, one that is larger than the cache, and none.
     assert_eq!(chosen(64, 16, Disable::default(), 7), eights);
     assert_eq!(chosen(64, 16, Disable::default(), 4), eights);
-    assert_eq!(chosen(64, 16, Disable::default(), 3)[0], "conv2d_shuffle");
-    assert_eq!(chosen(64, 32, Disable::default(), 7)[0], "conv2d_shuffle");
+    assert_eq!(chosen(64, 16, Disable::default(), 3)[0], "conv2d_strips");
+    assert_eq!(chosen(64, 32, Disable::default(), 7)[0], "conv2d_strips");
 }
 
 #[test]

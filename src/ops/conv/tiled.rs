@@ -1,10 +1,11 @@
 //! Convolutions for GPUs as matrix products with tiles in workgroup memory (an "implicit GEMM").
 
-use super::kernels::{Call, unsigned};
+use super::call::Call;
 use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::Result;
-use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::ops::shared::constants::{unsigned, unsigned_all};
+use crate::shader::{Kernel, Kernels};
 
 const FORWARD: &str = wgsl!("conv/conv2d_tiled");
 const DATA: &str = wgsl!("conv/conv2d_backward_data_tiled");
@@ -64,12 +65,8 @@ impl Tile {
     fn specialise(&self, kernel: Kernel, adapter: &Adapter, rows: &'static str, columns: &'static str) -> Kernel {
         let kernel =
             if adapter.profile.compiles_slowly { kernel.constant("WRITTEN_DEPTH", unsigned(WRITTEN)) } else { kernel };
-        kernel
-            .constant("THREADS_Y", unsigned(self.threads[0]))
-            .constant("THREADS_X", unsigned(self.threads[1]))
-            .constant(rows, unsigned(self.vectors[0]))
-            .constant(columns, unsigned(self.vectors[1]))
-            .constant("TILE_DEPTH", unsigned(self.depth))
+        let kernel = unsigned_all(kernel, ["THREADS_Y", "THREADS_X"], self.threads);
+        unsigned_all(kernel, [rows, columns], self.vectors).constant("TILE_DEPTH", unsigned(self.depth))
     }
 }
 
@@ -84,7 +81,7 @@ pub(super) fn product(pass: Pass, g: &Geometry) -> [usize; 3] {
 }
 
 impl Call<'_> {
-    /// The pass with one tile; operands are the two that [`Op`](crate::custom::Op) calls its inputs, or others in their place.
+    /// The pass with one tile.
     pub fn tiled(&self, tile: &Tile) -> Result<Kernels> {
         match self.pass {
             Pass::Forward => Ok(self.tiled_forward(tile)?.into()),
@@ -111,15 +108,8 @@ impl Call<'_> {
         let positions = self.batch * g.output[0] * g.output[1];
         let down = g.groups * g.out_per_group.div_ceil(tile.rows());
         let loads = tile.loads([down, positions.div_ceil(tile.columns())], g.in_per_group, g.kernel[0] * g.kernel[1]);
-        let kernel = kernel
-            .loads("load_weight", Operand::Input(1), loads[0])
-            .loads("load_input", Operand::Input(0), loads[1])
-            .bind("input", Operand::Input(0))
-            .bind("weight", Operand::Input(1))
-            .bind("output", Operand::Output(0))
-            .values(&[self.batch, steps])
-            .words([Word::Offset(0), Word::Offset(1)]);
-        self.on_grid(kernel, [positions.div_ceil(tile.columns()), down, 1], "1u")
+        let kernel = self.bound(kernel, self.pass, [loads[1], loads[0]]);
+        self.on_grid(self.whole(kernel, &[steps]), [positions.div_ceil(tile.columns()), down, 1])
     }
 
     fn tiled_data(&self, tile: &Tile) -> Result<Kernel> {
@@ -128,25 +118,16 @@ impl Call<'_> {
         self.check_steps(depth_steps * g.kernel[0] * g.kernel[1])?;
         let [step_y, step_x] = self.tap_steps();
         let kernel = self.of_tiles("conv2d_backward_data_tiled", DATA);
-        let kernel = tile
-            .specialise(kernel, self.adapter, "VECTORS_IN", "VECTORS_POSITIONS")
-            .constant("KERNEL_Y_STEP", unsigned(step_y))
-            .constant("KERNEL_X_STEP", unsigned(step_x));
+        let kernel = tile.specialise(kernel, self.adapter, "VECTORS_IN", "VECTORS_POSITIONS");
+        let kernel = unsigned_all(kernel, ["KERNEL_Y_STEP", "KERNEL_X_STEP"], [step_y, step_x]);
         let positions = self.batch * g.input[0].div_ceil(g.stride[0]) * g.input[1].div_ceil(g.stride[1]);
         let down = g.groups * g.in_per_group.div_ceil(tile.rows());
         let across = positions.div_ceil(tile.columns()).saturating_mul(g.stride[0]).saturating_mul(g.stride[1]);
         let taps = g.kernel[0].div_ceil(step_y) * g.kernel[1].div_ceil(step_x);
         let loads = tile.loads([down, across], g.out_per_group, taps);
-        let kernel = kernel
-            .loads("load_weight", Operand::Input(1), loads[0])
-            .loads("load_grad", Operand::Input(0), loads[1])
-            .bind("grad", Operand::Input(0))
-            .bind("weight", Operand::Input(1))
-            .bind("output", Operand::Output(0))
-            .values(&[self.batch, depth_steps])
-            .words([Word::Offset(0), Word::Offset(1)]);
+        let kernel = self.bound(kernel, self.pass, [loads[1], loads[0]]);
         let remainders = g.stride[0].saturating_mul(g.stride[1]);
-        self.on_grid(kernel, [positions.div_ceil(tile.columns()), down, remainders], "(STRIDE_Y * STRIDE_X)")
+        self.on_grid(self.whole(kernel, &[depth_steps]), [positions.div_ceil(tile.columns()), down, remainders])
     }
 
     fn tiled_filter(&self, tile: &Tile) -> Result<Kernels> {
@@ -157,19 +138,16 @@ impl Call<'_> {
         let steps = (self.batch * positions).div_ceil(tile.depth);
         // A span must be worth the store and the reading of its sums.
         let wanted =
-            (self.enough_groups() / (across * down)).min(self.most_splits()).clamp(1, steps.div_ceil(16).max(1));
-        let span_steps = steps.div_ceil(wanted).clamp(1, self.adapter.profile.longest_sum());
-        let splits = steps.div_ceil(span_steps).max(1);
+            (self.enough_groups() / (across * down)).min(self.most_parts()).clamp(1, steps.div_ceil(16).max(1));
+        let span = steps.div_ceil(wanted).clamp(1, self.adapter.profile.longest_sum());
+        let parts = steps.div_ceil(span).max(1);
         let kernel = self.of_tiles("conv2d_backward_filter_tiled", FILTER);
         let kernel = tile
             .specialise(kernel, self.adapter, "VECTORS_OUT", "VECTORS_COLUMNS")
             .constant("NO_PADDING", g.sees_no_padding());
         let loads = tile.loads([down, across], self.batch * positions, 1);
-        let kernel = kernel
-            .constant("ONES", unsigned(usize::from(self.ones)))
-            .loads("load_grad", Operand::Input(0), loads[0])
-            .loads("load_input", Operand::Input(1), loads[1]);
-        self.summed(kernel, &[span_steps], [across, down, splits])
+        let kernel = self.bound(kernel.constant("ONES", unsigned(usize::from(self.ones))), self.pass, loads);
+        self.in_parts(kernel, [across, down, parts], span, &[])
     }
 
     fn check_steps(&self, steps: usize) -> Result<()> {

@@ -3,7 +3,7 @@
 //! A tile of `outputs^2` results comes from `(outputs + 2)^2` products instead of `9 outputs^2`: 2.25 times fewer with
 //! F(2x2, 3x3), 4 times fewer with F(4x4, 3x3). The products are a convolution of one tap whose groups are the positions
 //! of a tile, by the kernel that computes those. The gradient of the input is the convolution of the output's with
-//! the taps turned.
+//! the taps rotated.
 //!
 //! # Error
 //!
@@ -13,12 +13,14 @@
 //! order; F(4x4, 3x3) is 5 to 9 times less exact. Both are far below the number of terms, the bound of any sum in f32, and so
 //! both are taken where they are fast; `WGRAD_DISABLE=winograd` switches them off.
 
-use super::kernels::{Call, turned, unsigned};
+use super::call::Call;
+use super::depthwise::rotated;
 use super::tiled::Tile;
 use super::{Geometry, Pass};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::number::nearest;
+use crate::ops::shared::constants::unsigned;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
@@ -67,8 +69,8 @@ pub(super) fn convolution(pass: Pass, g: &Geometry) -> Option<Geometry> {
     match pass {
         Pass::Forward => Some(*g),
         Pass::BackwardData => {
-            let turned = turned(g)?;
-            Some(Geometry { in_per_group: g.out_per_group, out_per_group: g.in_per_group, ..turned })
+            let rotated = rotated(g)?;
+            Some(Geometry { in_per_group: g.out_per_group, out_per_group: g.in_per_group, ..rotated })
         }
         Pass::BackwardFilter => None,
     }
@@ -106,15 +108,15 @@ impl Call<'_> {
     pub fn winograd(&self, g: &Geometry, outputs: usize, tile: &Tile) -> Result<Kernels> {
         let spread = products(g, outputs);
         let spread_layout = Layout::contiguous(self.output.shape, DType::F32);
-        let call = Call { pass: Pass::Forward, geometry: &spread, output: &spread_layout, ..*self };
+        let operands = [1, 0, 2].map(Operand::Temporary);
+        let call = Call { pass: Pass::Forward, geometry: &spread, operands, output: &spread_layout, ..*self };
         let [filter_bytes, input_bytes, product_bytes] = bytes(&spread);
         let images = self.images(bytes(&spread), self.budget.bytes)?;
         let mut kernels = Vec::new();
         for first in (0..self.batch).step_by(images) {
             let part = images.min(self.batch - first);
-            let tiled = Call { batch: part, ..call }.tiled_forward(tile)?;
             kernels.push(self.spread(g, outputs, [first, part]));
-            kernels.push(between(tiled));
+            kernels.push(Call { batch: part, ..call }.tiled_forward(tile)?);
             kernels.push(self.transformed_output(g, outputs, [first, part]));
         }
         let temporaries = vec![filter_bytes, images * input_bytes, images * product_bytes];
@@ -175,17 +177,4 @@ impl Call<'_> {
             .work(invocations * (outputs + 2) * (outputs + 2) * 4);
         if outputs == 4 { kernel.hook("transform", OUTPUT_4) } else { kernel }
     }
-}
-
-/// A convolution's kernel between temporaries.
-fn between(mut kernel: Kernel) -> Kernel {
-    kernel.bindings.clear();
-    kernel.loads.clear();
-    // Temporaries begin at their first element.
-    kernel.params.retain(|word| matches!(word, Word::Value(_)));
-    kernel
-        .bind("input", Operand::Temporary(1))
-        .bind("weight", Operand::Temporary(0))
-        .bind("output", Operand::Temporary(2))
-        .values(&[0, 0])
 }

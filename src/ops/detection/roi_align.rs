@@ -162,7 +162,7 @@ impl Op for RoiAlign {
             .bind("rows", Operand::Input(2))
             .bind("columns", Operand::Input(3))
             .grid(fold_groups(count * parts, 64));
-        Ok(partial_sums::in_parts(kernel, "Partial", parts, count, DType::F32))
+        Ok(partial_sums::in_parts(kernel, parts, count, DType::F32))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let [from, boxes, rows, columns] = [0, 1, 2, 3].map(|input| &inputs[input]);

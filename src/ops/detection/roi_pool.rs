@@ -121,7 +121,7 @@ impl Op for RoiPoolBackward {
             .values(&[parts, span, 0])
             .grid(fold_groups(count * parts, 64))
             .work(count.saturating_mul(regions));
-        Ok(partial_sums::in_parts(kernel, "Partial", parts, count, DType::F32))
+        Ok(partial_sums::in_parts(kernel, parts, count, DType::F32))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (grad, index, bounds) = (&inputs[0], &inputs[1], &inputs[2]);

@@ -52,7 +52,7 @@ impl Op for AdaptiveAverage {
             .values(&[parts, span])
             .words([Word::Offset(0)])
             .bind("input", Operand::Input(0));
-        Ok(partial_sums::in_parts(kernel, "Result", parts, count, self.dtype))
+        Ok(partial_sums::in_parts(kernel, parts, count, self.dtype))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];

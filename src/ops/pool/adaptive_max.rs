@@ -119,7 +119,7 @@ impl Op for AdaptiveMaxBackward {
             .words([Word::Offset(0), Word::Offset(1)])
             .bind("grad", Operand::Input(0))
             .bind("index", Operand::Input(1));
-        Ok(partial_sums::in_parts(kernel, "Result", parts, count, dtype))
+        Ok(partial_sums::in_parts(kernel, parts, count, dtype))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (grad, index) = (&inputs[0], &inputs[1]);

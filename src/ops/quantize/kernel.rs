@@ -8,6 +8,7 @@ use crate::graph::{Io, Op};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::conv::Geometry;
+use crate::ops::shared::constants::unsigned_all;
 use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::{Hash, Hasher};
@@ -137,35 +138,14 @@ impl Op for QuantizedConvolution {
         }
         let steps = g.in_per_group * g.kernel[0] * g.kernel[1] / tile.taps;
         let block = if packed_dot { MOST_TERMS } else { EXACT_TERMS / (LANES * tile.taps) };
-        let mut kernel = Kernel::new(OP, TEMPLATE)
-            .constant("GROUPS", g.groups)
-            .size("WORDS", g.in_per_group)
-            .size("OUT_PER_GROUP", g.out_per_group)
-            .size("IN_HEIGHT", g.input[0])
-            .size("IN_WIDTH", g.input[1])
-            .size("OUT_HEIGHT", g.output[0])
-            .size("OUT_WIDTH", g.output[1]);
-        let constants = [
-            ("KERNEL_Y", g.kernel[0]),
-            ("KERNEL_X", g.kernel[1]),
-            ("STRIDE_Y", g.stride[0]),
-            ("STRIDE_X", g.stride[1]),
-            ("PAD_Y", g.padding[0]),
-            ("PAD_X", g.padding[1]),
-            ("DILATION_Y", g.dilation[0]),
-            ("DILATION_X", g.dilation[1]),
-            ("TILE_OUT", tile.channels),
-            ("TILE_X", tile.columns),
-            ("STORE_OUT", (1..=LANES).rev().find(|&stored| tile.channels.is_multiple_of(stored)).unwrap_or(1)),
-            ("TAPS", tile.taps),
-            ("SHARERS", sharers),
-            ("WORKGROUP", workgroup),
-            ("LANES", self.lanes),
-            ("BLOCK", block),
-        ];
-        for (name, value) in constants {
-            kernel = kernel.constant(name, format!("{value}u"));
-        }
+        let stored = (1..=LANES).rev().find(|&stored| tile.channels.is_multiple_of(stored)).unwrap_or(1);
+        let kernel = g
+            .specialise(Kernel::new(OP, TEMPLATE))
+            .size("IN_PER_GROUP", g.in_per_group)
+            .size("OUT_PER_GROUP", g.out_per_group);
+        let kernel = unsigned_all(kernel, ["TILE_OUT", "TILE_X", "TAPS"], [tile.channels, tile.columns, tile.taps]);
+        let names = ["STORE_OUT", "SHARERS", "WORKGROUP", "LANES", "BLOCK"];
+        let mut kernel = unsigned_all(kernel, names, [stored, sharers, workgroup, self.lanes, block]);
         if sharers > 1 {
             kernel = kernel.hook("shared_word", "return subgroupShuffle(word, lane);");
         }

@@ -58,7 +58,7 @@ impl Op for Resample {
             .values(&[parts, span])
             .grid(fold_groups(count * parts, 64))
             .work(2 * (count / taken.max(1)) * taps);
-        Ok(partial_sums::in_parts(kernel, "Output", parts, count, output.dtype))
+        Ok(partial_sums::in_parts(kernel, parts, count, output.dtype))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];

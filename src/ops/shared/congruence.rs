@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::number::nearest;
+use crate::ops::shared::constants::unsigned_all;
 use crate::shader::Kernel;
 use crate::shape::Shape;
 
@@ -28,11 +29,8 @@ impl Congruence {
     }
 
     /// Sets a template's constants of these names to divisor, step and inverse.
-    pub fn specialise(&self, kernel: Kernel, [divisor, step, inverse]: [&'static str; 3]) -> Kernel {
-        kernel
-            .constant(divisor, format!("{}u", self.divisor))
-            .constant(step, format!("{}u", self.step))
-            .constant(inverse, format!("{}u", self.inverse))
+    pub fn specialise(&self, kernel: Kernel, names: [&'static str; 3]) -> Kernel {
+        unsigned_all(kernel, names, [self.divisor, self.step, self.inverse])
     }
 }
 

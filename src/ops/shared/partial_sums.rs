@@ -17,20 +17,13 @@ pub(in crate::ops) fn sum_rows(from: Operand, rows: usize, columns: usize) -> Ke
         .work(rows * columns)
 }
 
-/// A kernel that stores `parts` parts of `columns` sums, and the one that adds them up; `alias` is the template's name for the
-/// type it stores.
-pub(in crate::ops) fn in_parts(
-    kernel: Kernel,
-    alias: &'static str,
-    parts: usize,
-    columns: usize,
-    result: DType,
-) -> Kernels {
+/// A kernel that stores `parts` parts of `columns` sums, as its template's type `Sum`, and the one that adds them up.
+pub(in crate::ops) fn in_parts(kernel: Kernel, parts: usize, columns: usize, result: DType) -> Kernels {
     if parts == 1 {
-        return kernel.alias(alias, result.wgsl()).bind("output", Operand::Output(0)).into();
+        return kernel.alias("Sum", result.wgsl()).bind("output", Operand::Output(0)).into();
     }
     let from = Operand::Temporary(0);
-    let kernel = kernel.alias(alias, "f32").bind("output", from);
+    let kernel = kernel.alias("Sum", "f32").bind("output", from);
     let sum = sum_rows(from, parts, columns).alias("Result", result.wgsl());
     Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * parts * columns] }
 }

@@ -3,7 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::conv::Pass;
-use crate::ops::conv::kernels::Call;
+use crate::ops::conv::call::Call;
 use crate::ops::conv::tiles::Target;
 use crate::ops::matmul::{Product, Variant, exchanged};
 use crate::ops::shared::partial_sums;
@@ -58,7 +58,7 @@ impl Call<'_> {
             return Err(self.too_large("steps of a sum"));
         }
         let groups = rows.div_ceil(32) * columns.div_ceil(2 * FEWEST_COLUMNS);
-        let splits = (self.enough_groups() / groups).min(self.most_splits()).clamp(1, self.batch);
+        let splits = (self.enough_groups() / groups).min(self.most_parts()).clamp(1, self.batch);
         let summed = self.batch.div_ceil(splits).min(longest / steps);
         let layers = self.batch.div_ceil(summed);
         let dtype = if layers == 1 { self.output.dtype } else { DType::F32 };

@@ -13,11 +13,12 @@
 
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::ops::conv::kernels::{Call, unsigned};
+use crate::ops::conv::call::Call;
 use crate::ops::conv::winograd::{convolution, has_its_taps};
 use crate::ops::conv::{Geometry, Pass};
 use crate::ops::matmul::{Product, Variant};
 use crate::ops::shared::congruence::greatest_common_divisor;
+use crate::ops::shared::constants::unsigned;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 
@@ -166,7 +167,7 @@ impl Call<'_> {
         if !pairs.is_multiple_of(8) {
             return None;
         }
-        let parts = self.parts(&g).ok()?;
+        let parts = self.batch_parts(&g).ok()?;
         if LAUNCHES + LAUNCHES_A_PART * self.batch.div_ceil(parts.images) > self.budget.launches {
             return None;
         }
@@ -198,7 +199,7 @@ impl Call<'_> {
     }
 
     /// How the images of the convolution `g` go through, or those of the gradient of its weight.
-    fn parts(&self, g: &Geometry) -> Result<Parts> {
+    fn batch_parts(&self, g: &Geometry) -> Result<Parts> {
         let runs = Runs::of(g.output);
         let plane = 4 * POSITIONS * runs.tiles() * g.groups;
         let weight = 4 * POSITIONS * g.weights() / 9;
@@ -217,7 +218,7 @@ impl Call<'_> {
 
     /// The convolution `g` that the pass is.
     fn convolution_eights(&self, g: &Geometry) -> Result<Kernels> {
-        let parts = self.parts(g)?;
+        let parts = self.batch_parts(g)?;
         let batch = POSITIONS * g.groups;
         let left = match self.pass {
             Pass::BackwardData => turned(batch, g.out_per_group, g.in_per_group)?,
@@ -241,7 +242,7 @@ impl Call<'_> {
     /// The gradient of the weight. The parts of the batch add to the same products.
     fn filter_eights(&self) -> Result<Kernels> {
         let g = self.geometry;
-        let parts = self.parts(g)?;
+        let parts = self.batch_parts(g)?;
         let batch = POSITIONS * g.groups;
         let output = matrices(batch, g.out_per_group, g.in_per_group)?;
         let channels = [g.in_per_group, g.out_per_group].map(|each| g.groups * each);

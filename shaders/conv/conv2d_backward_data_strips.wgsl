@@ -1,45 +1,20 @@
-// 2-D convolution, gradient of the input, without subgroup operations: for GPUs, and for CPU
-// cores without subgroups of 8 lanes.
+// 2-D convolution, gradient of the input, by strips in registers; the formula is that of `conv_backward_data`. Accumulators are
+// f32, summed over r, o, s in order.
 //
-//   output[n, g * C + i, y, x] = sum over r, o, s of
-//       weight[o, i, r, s] * grad[n, o, (y + PAD_Y - r * DILATION_Y) / STRIDE_Y,
-//                                       (x + PAD_X - s * DILATION_X) / STRIDE_X]
+// One invocation computes a strip of TILE_X neighbouring positions of one row for TILE_IN input channels. Every strip
+// begins at a multiple of STRIDE_X, so which taps reach which of its positions is known at compile time; workgroups take
+// only rows of one remainder modulo STRIDE_Y, so no kernel row is visited in vain. One step of the sum takes one kernel row r
+// of STEP output channels: the invocation loads the segments of grad that the strip sees, once for all taps and input
+// channels, and the weights, once for all positions of the strip; with SHUFFLE as conv2d_strips.wgsl does.
 //
-// over the output channels o of group g and those r, s for which both divisions leave no remainder;
-// C = IN_PER_GROUP; positions outside grad count as 0. All tensors are contiguous, shaped as in
-// conv2d_plain.wgsl. Accumulators are f32, summed over r, o, s in order.
-//
-// One invocation computes a strip of TILE_X neighbouring positions of one row for TILE_IN input channels, all
-// in registers. Every strip begins at a multiple of STRIDE_X, so which taps reach which of its positions is
-// known at compile time; workgroups take only rows of one remainder modulo STRIDE_Y, so no kernel row is visited in
-// vain. One step of the reduction takes one kernel row r of STEP output channels: the invocation loads the
-// segments of grad that the strip sees, once for all taps and input channels, and the weights, once for all
-// positions of the strip.
-//
-// STRIDE_X must divide TILE_X, STEP must divide OUT_PER_GROUP, STORE_IN must divide TILE_IN. Strips are numbered x tile fastest, then y, then n.
+// STRIDE_X must divide TILE_X, STEP must divide OUT_PER_GROUP. Strips are numbered x tile fastest, then y, then n.
 // Grid: x: ceil(N * ceil(IN_HEIGHT / STRIDE_Y) * ceil(IN_WIDTH / TILE_X) / WORKGROUP) groups
 //       y: GROUPS * ceil(IN_PER_GROUP / TILE_IN)
 //       z: STRIDE_Y
 // folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
-alias Element = f32;
-
-const GROUPS: u32 = 1u;
-const IN_PER_GROUP: u32 = 6u;
-const OUT_PER_GROUP: u32 = 16u;
-const IN_HEIGHT: u32 = 14u;
-const IN_WIDTH: u32 = 14u;
-const OUT_HEIGHT: u32 = 10u;
-const OUT_WIDTH: u32 = 10u;
-const KERNEL_Y: u32 = 5u;
-const KERNEL_X: u32 = 5u;
-const STRIDE_Y: u32 = 1u;
-const STRIDE_X: u32 = 1u;
-const PAD_Y: u32 = 0u;
-const PAD_X: u32 = 0u;
-const DILATION_Y: u32 = 1u;
-const DILATION_X: u32 = 1u;
+#import conv_geometry
 
 // STRIDE_Y / gcd(STRIDE_Y, DILATION_Y): how far apart the kernel rows lie that reach the same input row.
 const KERNEL_Y_STEP: u32 = 1u;
@@ -47,8 +22,8 @@ const KERNEL_Y_STEP: u32 = 1u;
 const TILE_IN: u32 = 6u;
 const TILE_X: u32 = 7u;
 const STEP: u32 = 1u;
-const STORE_IN: u32 = 1u;
 const WORKGROUP: u32 = 8u;
+const SHUFFLE: bool = false;
 
 const STRIPS_X: u32 = (IN_WIDTH + TILE_X - 1u) / TILE_X;
 const STRIPS_Y: u32 = (IN_HEIGHT + STRIDE_Y - 1u) / STRIDE_Y;
@@ -57,6 +32,8 @@ const TILES_IN: u32 = (IN_PER_GROUP + TILE_IN - 1u) / TILE_IN;
 const REACH_X: u32 = ((KERNEL_X - 1u) * DILATION_X + STRIDE_X - 1u) / STRIDE_X;
 const REACH_Y: u32 = ((KERNEL_Y - 1u) * DILATION_Y + STRIDE_Y - 1u) / STRIDE_Y;
 const SEGMENT: u32 = (TILE_X - 1u + PAD_X) / STRIDE_X + REACH_X + 1u;
+const STEP_WEIGHTS: u32 = STEP * KERNEL_X;
+const WEIGHT_LOADS: u32 = (TILE_IN * STEP_WEIGHTS + 7u) / 8u;
 
 struct Params {
     batch: u32,
@@ -65,39 +42,20 @@ struct Params {
     weight_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> grad: array<Element>;
-@group(0) @binding(1) var<storage, read> weight: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Element>;
-@group(0) @binding(3) var<uniform> params: Params;
-
-fn load_grad(index: u32) -> f32 {
-    return f32(grad[params.grad_offset + index]);
-}
-
-fn load_weight(index: u32) -> f32 {
-    return f32(weight[params.weight_offset + index]);
-}
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Element(value);
-}
-
-// The part of a workgroup: groups of strips, tile of channels, and remainder of rows. Past 65,535
-// groups of a dimension the host writes another body (`Call::on_grid`).
-fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
-    return vec3(workgroup.z / STRIDE_Y * groups.x + workgroup.x, workgroup.y, workgroup.z % STRIDE_Y);
-}
+#import conv_backward_data
+#import conv_grid
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let group = unfolded(workgroup, groups);
+    let group = unfolded(workgroup, groups, STRIDE_Y);
     let strip = group.x * WORKGROUP + local;
     let strips = params.batch * STRIPS_Y * STRIPS_X;
-    // Invocations past the end repeat the last strip and store nothing.
+    // Invocations past the end repeat the last strip and store nothing: all lanes must stay active.
     let used_strip = min(strip, strips - 1u);
     let first_x = used_strip % STRIPS_X * TILE_X;
     let remainder_y = group.z;
@@ -115,10 +73,22 @@ fn main(
         column_inside[j] = position < OUT_WIDTH;
         column[j] = select(0u, position, position < OUT_WIDTH);
     }
-    // Where the weights of each input channel of the tile begin, for output channel 0 of the group.
+    // Where the weights of each input channel of the tile begin, for output channel 0 of the group, or those that this lane
+    // fetches in a step, counted from the step's first kernel row.
     var weight_start: array<u32, TILE_IN>;
-    for (var i = 0u; i < TILE_IN; i++) { // unroll
-        weight_start[i] = (conv_group * OUT_PER_GROUP * IN_PER_GROUP + min(first_in + i, IN_PER_GROUP - 1u)) * KERNEL_Y * KERNEL_X;
+    var fetched_start: array<u32, WEIGHT_LOADS>;
+    if (SHUFFLE) {
+        for (var j = 0u; j < WEIGHT_LOADS; j++) { // unroll
+            let entry = j * 8u + (lane & 7u);
+            let in_channel = min(first_in + entry / STEP_WEIGHTS, IN_PER_GROUP - 1u);
+            let step_out = entry % STEP_WEIGHTS / KERNEL_X;
+            fetched_start[j] = ((conv_group * OUT_PER_GROUP + step_out) * IN_PER_GROUP + in_channel) * KERNEL_Y * KERNEL_X
+                + entry % KERNEL_X;
+        }
+    } else {
+        for (var i = 0u; i < TILE_IN; i++) { // unroll
+            weight_start[i] = (conv_group * OUT_PER_GROUP * IN_PER_GROUP + min(first_in + i, IN_PER_GROUP - 1u)) * KERNEL_Y * KERNEL_X;
+        }
     }
     var first_kernel_y = 0u;
     while (first_kernel_y < KERNEL_Y
@@ -127,6 +97,7 @@ fn main(
     }
 
     var sum: array<f32, TILE_IN * TILE_X>;
+    var w = 0.0;
     for (var kernel_y = first_kernel_y; kernel_y < KERNEL_Y; kernel_y += KERNEL_Y_STEP) {
         let row = grad_y + (remainder_y + PAD_Y + REACH_Y * STRIDE_Y - kernel_y * DILATION_Y) / STRIDE_Y - REACH_Y;
         let row_inside = row < OUT_HEIGHT;
@@ -139,10 +110,20 @@ fn main(
                 }
                 row_start += OUT_HEIGHT * OUT_WIDTH;
             }
+            var fetched: array<f32, WEIGHT_LOADS>;
+            if (SHUFFLE) {
+                for (var j = 0u; j < WEIGHT_LOADS; j++) { // unroll
+                    fetched[j] = load_weight(fetched_start[j] + (out_channel * IN_PER_GROUP * KERNEL_Y + kernel_y) * KERNEL_X);
+                }
+            }
             for (var i = 0u; i < TILE_IN; i++) { // unroll
                 for (var u = 0u; u < STEP; u++) { // unroll
                     for (var s = 0u; s < KERNEL_X; s++) { // unroll
-                        let w = load_weight(weight_start[i] + ((out_channel + u) * IN_PER_GROUP * KERNEL_Y + kernel_y) * KERNEL_X + s);
+                        if (SHUFFLE) {
+                            w = subgroupShuffle(fetched[(i * STEP_WEIGHTS + u * KERNEL_X + s) / 8u], (i * STEP_WEIGHTS + u * KERNEL_X + s) % 8u);
+                        } else {
+                            w = load_weight(weight_start[i] + ((out_channel + u) * IN_PER_GROUP * KERNEL_Y + kernel_y) * KERNEL_X + s);
+                        }
                         for (var x = 0u; x < TILE_X; x++) { // unroll
                             if ((x + PAD_X + REACH_X * STRIDE_X - s * DILATION_X) % STRIDE_X == 0u) {
                                 sum[i * TILE_X + x] += w * segment[u * SEGMENT + (x + PAD_X + REACH_X * STRIDE_X - s * DILATION_X) / STRIDE_X];
@@ -154,19 +135,17 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores STORE_IN channels at a time and moves the others down.
-    for (var block = 0u; block < TILE_IN; block += STORE_IN) { // rolled
-        for (var i = 0u; i < STORE_IN; i++) { // unroll
-            let in_channel = first_in + block + i;
-            let store_start = (((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT + y) * IN_WIDTH;
-            for (var x = 0u; x < TILE_X; x++) { // unroll
-                if ((strip < strips) & (y < IN_HEIGHT) & (in_channel < IN_PER_GROUP) & (first_x + x < IN_WIDTH)) {
-                    store_output(store_start + first_x + x, sum[i * TILE_X + x]);
-                }
+    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    for (var i = 0u; i < TILE_IN; i++) { // rolled
+        let in_channel = first_in + i;
+        let store_start = (((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT + y) * IN_WIDTH;
+        for (var x = 0u; x < TILE_X; x++) { // unroll
+            if ((strip < strips) & (y < IN_HEIGHT) & (in_channel < IN_PER_GROUP) & (first_x + x < IN_WIDTH)) {
+                store_output(store_start + first_x + x, sum[x]);
             }
         }
-        for (var k = 0u; k < (TILE_IN - STORE_IN) * TILE_X; k++) { // unroll
-            sum[k] = sum[k + STORE_IN * TILE_X];
+        for (var k = 0u; k < (TILE_IN - 1u) * TILE_X; k++) { // unroll
+            sum[k] = sum[k + TILE_X];
         }
     }
 }
