@@ -1,15 +1,17 @@
 //! `tests/formulas.txt` lists the crate's pointwise formulas with the facts that plans depend on, so that none changes
 //! unseen. `WGRAD_WRITE_DOCS=1 cargo test --lib formulas` writes it.
 
-use crate::Result;
+use crate::amp::{GradScaler, GradScalerOptions};
 use crate::graph::{Device, Parameter, Tensor, grad, tracing, with_trace};
 use crate::ops::case::{Case, Input};
 use crate::ops::cases;
 use crate::optim::{
-    Adadelta, Adafactor, Adagrad, Adam, Adamax, Lamb, Lars, Lion, NAdam, Optimizer, RAdam, RmsProp, RmsPropOptions,
-    Rprop, Sgd, SgdOptions,
+    AdadeltaOptions, AdafactorOptions, AdagradOptions, AdamOptions, AdamaxOptions, Algorithm, Engine, LambOptions,
+    LarsOptions, LionOptions, NAdamOptions, Optimizer, ParamGroup, RAdamOptions, RmsPropOptions, RpropOptions,
+    SgdOptions,
 };
 use crate::shader::Formula;
+use crate::{DType, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -30,30 +32,39 @@ fn record_case(case: &Case, device: &Device) -> Result<()> {
     Ok(())
 }
 
-type Optimize = fn(Vec<Parameter>) -> Result<Box<dyn Optimizer>>;
+/// Records two steps of an optimizer that a scaler of gradients guards. Its parameters lie in two groups.
+fn record_steps<A: Algorithm>(device: &Device, options: A, change: fn(Engine<A>) -> Result<Engine<A>>) -> Result<()> {
+    let weight = |name: &str, shape: &[usize]| Ok(Parameter::new(name, &Tensor::ones(device, shape)?));
+    let weights: [Parameter; 2] = [weight("a", &[4, 3])?, weight("b", &[3])?];
+    let groups = weights.iter().map(|weight| ParamGroup::new(vec![weight.clone()], options.clone())).collect();
+    let mut optimizer = change(Engine::with_groups(groups)?)?;
+    optimizer.set_lr(1, 0.5)?;
+    let mut scaler = GradScaler::new(device, GradScalerOptions::default())?;
+    for _ in 0..2 {
+        let loss = weights[0].value().mul(&weights[1].value())?.to_dtype(DType::F16)?.sum_all()?;
+        scaler.scale(&loss)?.backward()?;
+        scaler.step(&mut optimizer)?;
+        scaler.update()?;
+        optimizer.zero_grad();
+    }
+    Ok(())
+}
 
-const OPTIMIZERS: [Optimize; 13] = [
-    |all| Ok(Box::new(Adadelta::new(all, Default::default())?)),
-    |all| Ok(Box::new(Adafactor::new(all, Default::default())?)),
-    |all| Ok(Box::new(Adagrad::new(all, Default::default())?)),
-    |all| Ok(Box::new(Adam::new(all, Default::default())?)),
-    |all| Ok(Box::new(Adamax::new(all, Default::default())?)),
-    |all| Ok(Box::new(Lamb::new(all, Default::default())?)),
-    |all| Ok(Box::new(Lars::new(all, Default::default())?)),
-    |all| Ok(Box::new(Lion::new(all, Default::default())?)),
-    |all| Ok(Box::new(NAdam::new(all, Default::default())?)),
-    |all| Ok(Box::new(RAdam::new(all, Default::default())?)),
-    |all| Ok(Box::new(RmsProp::new(all, RmsPropOptions::default().centered(true).momentum(0.5))?)),
-    |all| Ok(Box::new(Rprop::new(all, Default::default())?)),
-    |all| Ok(Box::new(Sgd::new(all, SgdOptions::default().momentum(0.5))?)),
-];
-
-/// Records steps of an optimizer.
-fn record_steps(optimizer: Optimize, device: &Device) -> Result<()> {
-    let weight = Parameter::new("weight", &Tensor::ones(device, &[2, 3])?);
-    let mut optimizer = optimizer(vec![weight.clone()])?;
-    weight.value().square()?.sum_all()?.backward()?;
-    optimizer.step()
+/// Records steps of every optimizer.
+fn record_optimizers(device: &Device) -> Result<()> {
+    record_steps(device, AdadeltaOptions::default(), Ok)?;
+    record_steps(device, AdafactorOptions::default(), Ok)?;
+    record_steps(device, AdagradOptions::default().lr_decay(0.1), |adagrad| adagrad.clip_grad_value(1.0))?;
+    record_steps(device, AdamOptions::default(), |adam| adam.clip_grad_norm(1.0))?;
+    record_steps(device, AdamaxOptions::default(), Ok)?;
+    record_steps(device, LambOptions::default().trust_clip(true), Ok)?;
+    record_steps(device, LarsOptions::default().trust_clip(true), Ok)?;
+    record_steps(device, LionOptions::default(), Ok)?;
+    record_steps(device, NAdamOptions::default(), Ok)?;
+    record_steps(device, RAdamOptions::default(), Ok)?;
+    record_steps(device, RmsPropOptions::default().centered(true).momentum(0.5), Ok)?;
+    record_steps(device, RpropOptions::default(), Ok)?;
+    record_steps(device, SgdOptions::default().momentum(0.5).dampening(0.5), |sgd| sgd.adaptive_clip_grad(0.1, 1e-3))
 }
 
 /// A line for each formula that is recorded in a trace.
@@ -75,15 +86,39 @@ fn table() -> BTreeSet<String> {
         // Cases of values that are read on the way may refuse ones.
         let recorded = cases.iter().filter(|case| record_case(case, &device).is_ok()).count();
         assert!(10 * recorded > 9 * cases.len(), "{recorded} of {} cases", cases.len());
-        OPTIMIZERS.iter().try_for_each(|&optimizer| record_steps(optimizer, &device)).unwrap();
+        record_optimizers(&device).unwrap();
         with_trace(|trace| trace.formulas.iter().map(line).collect())
     })
 }
 
+/// The names of the formulas that a folder's files make.
+fn declared(folder: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            names.extend(declared(&path));
+        } else {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let calls = ["Rule::new(", "Formula::new("].into_iter().flat_map(|call| text.split(call).skip(1));
+            let names_of = calls.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+            names.extend(names_of.map(str::to_string));
+        }
+    }
+    names
+}
+
 #[test]
 fn formulas_have_the_facts_that_are_listed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formulas.txt");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("tests/formulas.txt");
     let mut table = table();
+    let missing = |name: &String| !table.iter().any(|line| line.split(' ').next() == Some(name));
+    let missing: Vec<String> = ["ops", "optim", "amp", "graph"]
+        .iter()
+        .flat_map(|room| declared(&root.join("src").join(room)))
+        .filter(missing)
+        .collect();
+    assert!(missing.is_empty(), "nothing here records {missing:?}");
     table.insert(format!("{:<20} {:>4} {:<6} {:<10} {}\n", "Formula", "cost", "", "", "expression"));
     let text: String = table.into_iter().collect();
     if std::env::var_os("WGRAD_WRITE_DOCS").is_some() {

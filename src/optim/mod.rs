@@ -37,6 +37,8 @@ pub use adafactor::{Adafactor, AdafactorOptions};
 pub use adagrad::{Adagrad, AdagradOptions};
 pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
 pub use adamax::{Adamax, AdamaxOptions};
+#[cfg(test)]
+pub(crate) use algorithm::Algorithm;
 pub use averaged::{Averaged, Averaging};
 pub use engine::Engine;
 pub use group::{IntoParameters, ParamGroup, groups_by_name, layer_decay, no_decay_on_norms_and_biases};
