@@ -205,8 +205,8 @@ pub enum Error {
         /// The first such element, in row-major order.
         element: i64,
     },
-    /// A result is not finite although all of its inputs are, or the caller passed in a NaN. [`Debug::nan`](crate::Debug::nan) looks
-    /// for these.
+    /// A result is not finite although all of its inputs are, or the caller passed in a NaN. [`Debug::nan`](crate::Debug::nan)
+    /// looks for these.
     #[error(
         "{op}: element {element:?} of output {output}, {shape}, is {value} {}; recorded at {recorded_at}",
         if *leaf { "in a tensor that you passed in" } else { "although all inputs are finite" }
@@ -227,8 +227,8 @@ pub enum Error {
         /// The line of user code that recorded it.
         recorded_at: &'static Location<'static>,
     },
-    /// A kernel's result differs from the reference's by more than rounding explains. [`Debug::diff`](crate::Debug::diff) looks for
-    /// such results.
+    /// A kernel's result differs from the reference's by more than rounding explains. [`Debug::diff`](crate::Debug::diff) looks
+    /// for such results.
     #[error(
         "{op}: element {element:?} of output {output}, {shape}, is {value} on the device and {expected} on the reference \
          (allowed: {allowed:.1e}), computed as {} from {inputs:?}; recorded at {recorded_at}",
