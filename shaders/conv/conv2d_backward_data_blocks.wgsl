@@ -1,12 +1,12 @@
 // 2-D convolution, gradient of the input, for kernels that are too wide, or whose stride or dilation is too large, to be
-// written out; the formula is that of `conv_backward_data`. Accumulators are f32, summed over o, r, s in order.
+// unrolled; the formula is that of `conv_backward_data`. Accumulators are f32, summed over o, r, s in order.
 //
 // One invocation computes TILE_X positions of one row, STRIDE_X apart, for TILE_IN input channels, all in registers: the
 // same taps reach all of them. Of the columns of the kernel that is every KERNEL_X_STEPth, from the s on with s % STEP = p
 // / DIVISOR % STEP * INVERSE % STEP for a position p in the padded input, if DIVISOR divides p; of the rows likewise; taps
-// before the first that sees grad are left out. One step of the sum takes TAPS such taps of a row: the invocation loads the
+// before the first that sees grad are skipped. One step of the sum takes TAPS such taps of a row: the invocation loads the
 // segment of grad that the positions see through them, once for all channels, and the weights, once for all positions.
-// Element x * PITCH_X + k * PITCH_S of the segment is what position x sees through the last tap but k: where neighbours see
+// Element x * PITCH_X + k * PITCH_S of the segment is what position x sees through the last tap but k: if neighbours see
 // the same, all from the first to the last is loaded; else each has TAPS elements of its own.
 //
 // The steps are divided into params.parts parts of params.span steps, and output[part, n, i, y, x] holds the sum over one;
@@ -17,7 +17,7 @@
 //       y: GROUPS * ceil(IN_PER_GROUP / TILE_IN)
 //       z: parts
 // folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
@@ -50,10 +50,10 @@ const BLOCKS: u32 = 32u;
 // The distance in grad of neighbouring taps.
 const REACH_Y: u32 = DILATION_Y / DIVISOR_Y;
 const REACH_X: u32 = DILATION_X / DIVISOR_X;
-// True where these are all that reach it.
+// True if no others reach it.
 const ALL_ROWS: bool = ROWS * KERNEL_Y_STEP >= KERNEL_Y;
 const ALL_COLUMNS: bool = BLOCKS * TAPS * KERNEL_X_STEP >= KERNEL_X;
-// True where there are no taps past the kernel's end.
+// True if there are no taps past the kernel's end.
 const WHOLE: bool = ROWS * KERNEL_Y_STEP == KERNEL_Y && BLOCKS * TAPS * KERNEL_X_STEP == KERNEL_X && DIVISOR_Y == 1u && DIVISOR_X == 1u;
 
 struct Params {
@@ -72,8 +72,8 @@ struct Params {
 #import conv_backward_data
 #import conv_grid
 
-// The number of taps before the first that sees one of `size` places: the first tap sees place `start`, which wraps left of
-// the first place, and each further one sees the place `reach` before that.
+// The number of taps before the first that sees one of `size` positions: the first tap sees position `start`, which wraps left of
+// the first position, and each further one sees the position `reach` before that.
 fn unseeing(start: u32, size: u32, reach: u32) -> u32 {
     return u32(max(i32(start) - i32(size) + i32(reach), 0)) / reach;
 }
@@ -96,7 +96,7 @@ fn main(
     let conv_group = group.y / TILES_IN;
     let first_in = group.y % TILES_IN * TILE_IN;
 
-    // The first taps that reach the positions, and where they look.
+    // The first taps that reach the positions, and the positions of grad that they see.
     let padded_y = y + PAD_Y;
     let padded_x = first_x + PAD_X;
     let least_row = padded_y / DIVISOR_Y % KERNEL_Y_STEP * INVERSE_Y % KERNEL_Y_STEP;
@@ -112,7 +112,7 @@ fn main(
     let start_y = least_y - skipped_y * REACH_Y;
     let start_x = least_x - skipped_x * REACH_X;
 
-    // Where the weights of each channel of the tile begin, for output channel 0 of the group.
+    // The start of the weights of each channel of the tile, for output channel 0 of the group.
     var weight_start: array<u32, TILE_IN>;
     for (var i = 0u; i < TILE_IN; i++) { // unroll
         weight_start[i] = (conv_group * OUT_PER_GROUP * IN_PER_GROUP + min(first_in + i, IN_PER_GROUP - 1u)) * KERNEL_Y * KERNEL_X;
@@ -155,7 +155,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    // Stores take much code: a loop stores a channel at a time and moves the others down.
     for (var i = 0u; i < TILE_IN; i++) { // rolled
         let in_channel = first_in + i;
         let store_start = (((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT + y) * IN_WIDTH;

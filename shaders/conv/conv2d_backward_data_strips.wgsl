@@ -2,8 +2,8 @@
 // f32, summed over r, o, s in order.
 //
 // One invocation computes a strip of TILE_X neighbouring positions of one row for TILE_IN input channels. Every strip
-// begins at a multiple of STRIDE_X, so which taps reach which of its positions is known at compile time; workgroups take
-// only rows of one remainder modulo STRIDE_Y, so no kernel row is visited in vain. One step of the sum takes one kernel row r
+// begins at a multiple of STRIDE_X, so the taps that reach each of its positions are known at compile time; workgroups take
+// only rows of one remainder modulo STRIDE_Y, so every visited kernel row contributes. One step of the sum takes one kernel row r
 // of STEP output channels: the invocation loads the segments of grad that the strip sees, once for all taps and input
 // channels, and the weights, once for all positions of the strip; with SHUFFLE as conv2d_strips.wgsl does.
 //
@@ -12,11 +12,11 @@
 //       y: GROUPS * ceil(IN_PER_GROUP / TILE_IN)
 //       z: STRIDE_Y
 // folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
-// STRIDE_Y / gcd(STRIDE_Y, DILATION_Y): how far apart the kernel rows lie that reach the same input row.
+// STRIDE_Y / gcd(STRIDE_Y, DILATION_Y): the distance between kernel rows that reach the same input row.
 const KERNEL_Y_STEP: u32 = 1u;
 
 const TILE_IN: u32 = 6u;
@@ -73,7 +73,7 @@ fn main(
         column_inside[j] = position < OUT_WIDTH;
         column[j] = select(0u, position, position < OUT_WIDTH);
     }
-    // Where the weights of each input channel of the tile begin, for output channel 0 of the group, or those that this lane
+    // The start of the weights of each input channel of the tile, for output channel 0 of the group, or of those that this lane
     // fetches in a step, counted from the step's first kernel row.
     var weight_start: array<u32, TILE_IN>;
     var fetched_start: array<u32, WEIGHT_LOADS>;
@@ -135,7 +135,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    // Stores take much code: a loop stores a channel at a time and moves the others down.
     for (var i = 0u; i < TILE_IN; i++) { // rolled
         let in_channel = first_in + i;
         let store_start = (((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT + y) * IN_WIDTH;

@@ -12,11 +12,11 @@
 //       y: GROUPS * ceil(IN_PER_GROUP / TILE_IN)
 //       z: STRIDE_Y * STRIDE_X
 // folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
-// STRIDE / gcd(STRIDE, DILATION): how far apart the taps lie that reach the same position.
+// STRIDE / gcd(STRIDE, DILATION): the distance between taps that reach the same position.
 const KERNEL_Y_STEP: u32 = 1u;
 const KERNEL_X_STEP: u32 = 1u;
 
@@ -26,7 +26,7 @@ const THREADS_Y: u32 = 16u;
 const VECTORS_IN: u32 = 2u;
 const VECTORS_POSITIONS: u32 = 2u;
 const TILE_DEPTH: u32 = 8u;
-// Terms of a tile that are written out; a loop goes through the rest.
+// Terms of a tile that are unrolled; a loop goes through the rest.
 const WRITTEN_DEPTH: u32 = TILE_DEPTH;
 
 const THREADS: u32 = THREADS_X * THREADS_Y;
@@ -46,13 +46,13 @@ const COLUMNS: u32 = (IN_WIDTH + STRIDE_X - 1u) / STRIDE_X;
 // Tap r of the kernel reaches back r * DILATION_Y; in grad that is at most REACH_Y positions.
 const REACH_Y: u32 = ((KERNEL_Y - 1u) * DILATION_Y + STRIDE_Y - 1u) / STRIDE_Y;
 const REACH_X: u32 = ((KERNEL_X - 1u) * DILATION_X + STRIDE_X - 1u) / STRIDE_X;
-// Whether no load needs to be masked because of the depth, and because of padding.
+// True if no load needs a mask because of the depth, and because of padding.
 const WHOLE_DEPTH: bool = OUT_PER_GROUP % TILE_DEPTH == 0u;
 const NO_PADDING: bool = TAPS == 1u && STRIDE_Y == 1u && STRIDE_X == 1u && PAD_Y == 0u && PAD_X == 0u;
 
 struct Params {
     batch: u32,
-    // Blocks of TILE_DEPTH channels, where drivers can't see it: FXC writes a loop of a known length out, and takes half a
+    // Blocks of TILE_DEPTH channels, hidden from drivers: FXC unrolls a loop of a known length, and takes half a
     // minute.
     depth_steps: u32,
     // First elements of the operands in their storage.
@@ -81,7 +81,7 @@ fn main(
     let conv_group = group.y / TILES_IN;
     let first_in = group.y % TILES_IN * TILE_IN;
 
-    // What this invocation loads: output channel `grad_depth` of a block at four positions of grad, counted from
+    // The loads of this invocation: output channel `grad_depth` of a block at four positions of grad, counted from
     // REACH before. Unsigned arithmetic wraps: left of or above grad is not below its size.
     let grad_depth = local_index / QUADS_POSITIONS;
     let grad_quad = local_index % QUADS_POSITIONS;
@@ -96,7 +96,7 @@ fn main(
         grad_start[j] = ((position / (ROWS * COLUMNS) * GROUPS + conv_group) * OUT_PER_GROUP + grad_depth) * OUT_PLANE
             + grad_y[j] * OUT_WIDTH + grad_x[j];
     }
-    // And output channel `weight_depth` of the weights of four input channels.
+    // And for the weights: output channel `weight_depth` of those of four input channels.
     let weight_depth = local_index / QUADS_IN;
     let weight_quad = local_index % QUADS_IN;
     var weight_start: array<u32, 4u>;
@@ -128,7 +128,7 @@ fn main(
     var kernel_y = first_y;
     var kernel_x = first_x;
     // Stage 0 fetches the first tiles. An iteration of stage 1 begins to load the next, adds the present ones up and only
-    // then waits; what the last one loads (the first tiles again) is not used.
+    // then waits; the loads of the last one (the first tiles again) are not used.
     for (var stage = 0u; stage < 2u; stage++) { // unroll
         for (var step = 0u; step < select(1u, steps, stage == 1u); step++) {
             let weight_shift = first_channel * IN_PER_GROUP * TAPS + kernel_y * KERNEL_X + kernel_x;
@@ -191,7 +191,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    // Stores take much code: a loop stores a channel at a time and moves the others down.
     for (var c = 0u; c < 4u * VECTORS_IN; c++) {
         let channel = first_in + local.y + c / 4u * THREADS_Y + c % 4u * QUADS_IN;
         for (var p = 0u; p < 4u * VECTORS_POSITIONS; p++) { // unroll

@@ -1,10 +1,10 @@
 // 2-D convolution, gradient of the weight, for kernels that are too wide, or whose stride or dilation is too large, to be
-// written out; the formula is that of `conv_backward_filter`. Accumulators are f32, summed over n, y, x in order.
+// unrolled; the formula is that of `conv_backward_filter`. Accumulators are f32, summed over n, y, x in order.
 //
 // One invocation computes TAPS neighbouring taps of a row of the kernel (a row is one i and one r) for TILE_OUT output
 // channels, all in registers. One step of the sum takes TILE_X neighbouring positions of a row of grad: the invocation
 // loads the segment of the input that they see through the taps, once for all channels, and grad, once for all taps.
-// Element x * PITCH_X + s * PITCH_S of the segment is what position x sees through tap s: where neighbours see the same,
+// Element x * PITCH_X + s * PITCH_S of the segment is what position x sees through tap s: if neighbours see the same,
 // all from the first to the last is loaded, every UNITth column; else each has TAPS elements of its own.
 //
 // The steps are divided into params.parts parts of params.span steps, and output[part, o, i, r, s] holds the sum over one;
@@ -15,7 +15,7 @@
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
 //       z: parts
 // folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
@@ -36,7 +36,7 @@ const STRIPS_X: u32 = (OUT_WIDTH + TILE_X - 1u) / TILE_X;
 const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
 const KERNEL_ROWS: u32 = IN_PER_GROUP * KERNEL_Y;
 const BLOCKS: u32 = (KERNEL_X + TAPS - 1u) / TAPS;
-// True where no strip has positions past the end of a row.
+// True if no strip has positions past the end of a row.
 const WHOLE: bool = OUT_WIDTH % TILE_X == 0u;
 
 struct Params {
@@ -72,7 +72,7 @@ fn main(
     let conv_group = group.y / TILES_OUT;
     let first_out = group.y % TILES_OUT * TILE_OUT;
 
-    // Where the planes of grad of each channel of the tile begin, for the first image.
+    // The start of grad's planes for each channel of the tile, for the first image.
     var grad_plane: array<u32, TILE_OUT>;
     for (var o = 0u; o < TILE_OUT; o++) { // unroll
         grad_plane[o] = (conv_group * OUT_PER_GROUP + min(first_out + o, OUT_PER_GROUP - 1u)) * OUT_HEIGHT * OUT_WIDTH;
@@ -114,7 +114,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    // Stores take much code: a loop stores a channel at a time and moves the others down.
     for (var o = 0u; o < TILE_OUT; o++) { // rolled
         let out_channel = first_out + o;
         let row_start = ((conv_group * OUT_PER_GROUP + out_channel) * KERNEL_ROWS + kernel_row) * KERNEL_X;

@@ -4,16 +4,16 @@
 // There are few weights and many terms, so the rows (n, y) of grad are divided into params.parts parts of params.span rows,
 // and output[part, o, i, r, s] holds the sum over one; sum_rows.wgsl adds them up in order.
 //
-// One invocation owns one row of the kernel (one i and one r) and computes its KERNEL_X weights for
+// One invocation takes one row of the kernel (one i and one r) and computes its KERNEL_X weights for
 // TILE_OUT output channels, in registers. One step of its loop takes TILE_X neighbouring positions of
 // grad: the invocation loads the input segment that they see through its kernel row, and the values of
-// grad, each once; with SHUFFLE each of 8 lanes loads an eighth of the latter and hands them round, as in conv2d_strips.wgsl.
+// grad, each once; with SHUFFLE each of 8 lanes loads an eighth of the latter and shares it, as in conv2d_strips.wgsl.
 //
 // The loop of one invocation runs
 // params.span * ceil(OUT_WIDTH / TILE_X) times, which must not exceed 65,535.
 // Grid: x = ceil(IN_PER_GROUP * KERNEL_Y / WORKGROUP), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = parts,
 // folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
@@ -21,7 +21,7 @@ const TILE_OUT: u32 = 8u;
 const TILE_X: u32 = 5u;
 const WORKGROUP: u32 = 8u;
 const SHUFFLE: bool = false;
-// 1 where a kernel row behind the others sees nothing but ones: its weights, of which the first is stored, are the sums
+// 1 if a kernel row behind the others sees only ones: its weights, of which the first is stored, are the sums
 // of grad over n, y and x.
 const ONES: u32 = 0u;
 
@@ -66,7 +66,7 @@ fn main(
     let first_row = min(group.z * params.span, params.batch * OUT_HEIGHT);
     let end_row = min(first_row + params.span, params.batch * OUT_HEIGHT);
 
-    // Where the planes of grad of each channel of the tile begin, for the first image, or those of the values that this lane
+    // The start of grad's planes for each channel of the tile, for the first image, or of those of the values that this lane
     // fetches, `fetched_x` from the step's first.
     var grad_plane: array<u32, TILE_OUT>;
     var fetched_plane: array<u32, GRAD_LOADS>;
@@ -141,7 +141,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    // Stores take much code: a loop stores a channel at a time and moves the others down.
     for (var o = 0u; o < TILE_OUT; o++) { // rolled
         let out_channel = first_out + o;
         let channel = conv_group * OUT_PER_GROUP + out_channel;

@@ -13,7 +13,7 @@
 // TILE_DEPTH * QUADS_COLUMNS.
 // Grid: x = ceil(COLUMNS / TILE_COLUMNS), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = parts,
 // folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
@@ -23,9 +23,9 @@ const THREADS_Y: u32 = 16u;
 const VECTORS_OUT: u32 = 2u;
 const VECTORS_COLUMNS: u32 = 2u;
 const TILE_DEPTH: u32 = 8u;
-// Terms of a tile that are written out; a loop goes through the rest.
+// Terms of a tile that are unrolled; a loop goes through the rest.
 const WRITTEN_DEPTH: u32 = TILE_DEPTH;
-// 1 where a column behind the others sees nothing but ones: its weights are the sums of grad over n, y and x.
+// 1 if a column behind the others sees only ones: its weights are the sums of grad over n, y and x.
 const ONES: u32 = 0u;
 
 const THREADS: u32 = THREADS_X * THREADS_Y;
@@ -38,7 +38,7 @@ const GRAD_PITCH: u32 = QUADS_OUT + 1u;
 const INPUT_PITCH: u32 = QUADS_COLUMNS + 1u;
 const GRAD_LOADS: u32 = TILE_DEPTH * QUADS_OUT / THREADS;
 const INPUT_LOADS: u32 = TILE_DEPTH * QUADS_COLUMNS / THREADS;
-// How far apart the vectors lie that one invocation loads.
+// Distance between the vectors that one invocation loads.
 const NEXT_QUAD: u32 = THREADS / TILE_DEPTH;
 
 const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
@@ -48,7 +48,7 @@ const WEIGHTS: u32 = GROUPS * OUT_PER_GROUP * COLUMNS;
 const STORED: u32 = WEIGHTS + ONES * GROUPS * OUT_PER_GROUP;
 const IN_PLANE: u32 = IN_HEIGHT * IN_WIDTH;
 const OUT_PLANE: u32 = OUT_HEIGHT * OUT_WIDTH;
-// Whether no load needs to be masked because of padding.
+// True if no load needs a mask because of padding.
 const NO_PADDING: bool = false;
 
 struct Params {
@@ -79,7 +79,7 @@ fn main(
     let first_out = group.y % TILES_OUT * TILE_OUT;
     let first_column = group.x * TILE_COLUMNS;
 
-    // What this invocation loads: position `load_depth` of a step, in the planes of output channels, and under the weights
+    // The loads of this invocation: position `load_depth` of a step, in the planes of output channels, and under the weights
     // of columns. Channels and columns past the end repeat the last, and are not stored.
     let load_depth = local_index % TILE_DEPTH;
     let load_quad = local_index / TILE_DEPTH;
@@ -112,7 +112,7 @@ fn main(
     var input_inside: array<bool, 4u * INPUT_LOADS>;
     var position = first_step * TILE_DEPTH + load_depth;
     // Stage 0 fetches the first tiles. An iteration of stage 1 begins to load the next, adds the present ones up and only
-    // then waits; what the last one loads is not used.
+    // then waits; the loads of the last one are not used.
     for (var stage = 0u; stage < 2u; stage++) { // unroll
         for (var step = 0u; step < select(1u, steps, stage == 1u); step++) {
             let depth_inside = position < positions;
@@ -167,7 +167,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    // Stores take much code: a loop stores a channel at a time and moves the others down.
     for (var o = 0u; o < 4u * VECTORS_OUT; o++) {
         let channel = first_out + local.y + o / 4u * THREADS_Y + o % 4u * QUADS_OUT;
         let row = conv_group * OUT_PER_GROUP + channel;

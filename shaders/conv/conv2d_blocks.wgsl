@@ -1,10 +1,10 @@
-// 2-D convolution, forward, for kernels that are too wide, or whose stride or dilation is too large, to be written out; the
+// 2-D convolution, forward, for kernels that are too wide, or whose stride or dilation is too large, to be unrolled; the
 // formula is that of `conv_forward`. Accumulators are f32, summed over i, r, s in order.
 //
 // One invocation computes a strip of TILE_X neighbouring outputs of one row for TILE_OUT output channels, all in
 // registers. One step of the sum takes TAPS neighbouring taps of a row of the kernel: the invocation loads the segment
 // of the input that the strip sees through them, once for all channels, and the weights, once for all positions.
-// Element x * PITCH_X + s * PITCH_S of the segment is what output x sees through tap s: where neighbours see the same,
+// Element x * PITCH_X + s * PITCH_S of the segment is what output x sees through tap s: if neighbours see the same,
 // all from the first to the last is loaded, every UNITth column; else each has TAPS elements of its own.
 //
 // The steps are divided into params.parts parts of params.span steps, and output[part, n, o, y, x] holds the sum over one;
@@ -15,7 +15,7 @@
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
 //       z: parts
 // folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
@@ -35,7 +35,7 @@ const PITCH_S: u32 = 1u;
 const STRIPS_X: u32 = (OUT_WIDTH + TILE_X - 1u) / TILE_X;
 const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
 const BLOCKS: u32 = (KERNEL_X + TAPS - 1u) / TAPS;
-// True where the last block has taps past the kernel's end.
+// True if the last block has no taps past the kernel's end.
 const WHOLE: bool = KERNEL_X % TAPS == 0u;
 
 struct Params {
@@ -72,7 +72,7 @@ fn main(
     let conv_group = group.y / TILES_OUT;
     let first_out = group.y % TILES_OUT * TILE_OUT;
 
-    // Where the weights of each channel of the tile begin.
+    // The start of the weights of each channel of the tile.
     var weight_start: array<u32, TILE_OUT>;
     for (var o = 0u; o < TILE_OUT; o++) { // unroll
         weight_start[o] = (conv_group * OUT_PER_GROUP + min(first_out + o, OUT_PER_GROUP - 1u)) * IN_PER_GROUP * KERNEL_Y * KERNEL_X;
@@ -112,7 +112,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    // Stores take much code: a loop stores a channel at a time and moves the others down.
     for (var o = 0u; o < TILE_OUT; o++) { // rolled
         let out_channel = first_out + o;
         let row_start = ((n * GROUPS * OUT_PER_GROUP + conv_group * OUT_PER_GROUP + out_channel) * OUT_HEIGHT + y) * OUT_WIDTH;

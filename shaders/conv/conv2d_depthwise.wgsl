@@ -1,4 +1,4 @@
-// 2-D depthwise convolution, forward. Also the gradient of its input where both strides are 1.
+// 2-D depthwise convolution, forward. Also the gradient of its input if both strides are 1.
 //
 //   output[n, c, y, x] = sum over r, s of
 //       weight[c, r, s] * input[n, c, y * STRIDE_Y - PAD_Y + r * DILATION_Y, x * STRIDE_X - PAD_X + s * DILATION_X]
@@ -15,7 +15,7 @@
 // the STRIDE_Y rows that are new. No subgroup operations, no alignment.
 //
 // Grid: x, z: ceil(N * GROUPS * ceil(OUT_HEIGHT / TILE_Y) * ceil(OUT_WIDTH / TILE_X) / WORKGROUP) groups,
-// folded past 65,535. Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// folded past 65,535. Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 

@@ -15,7 +15,7 @@
 // the STRIDE_Y rows that are new. No subgroup operations, no alignment.
 //
 // Grid: x = ceil(GROUPS / WORKGROUP), y = 1, z = parts, folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
@@ -86,7 +86,7 @@ fn main(
             let y = step - FILL_STEPS;
             let grad_start = (plane * OUT_HEIGHT + select(0u, y, y < OUT_HEIGHT)) * OUT_WIDTH;
             for (var x = 0u; x < TILE_X; x++) { // unroll
-                // Outside both factors are 0: what the window holds there may be no number.
+                // Outside both factors are 0: the window's values there may be NaN or infinite.
                 let inside = (y < OUT_HEIGHT) & ((OUT_WIDTH % TILE_X == 0u) | (first_x + x < OUT_WIDTH));
                 let g = select(0.0, load_grad(grad_start + select(0u, first_x + x, inside)), inside);
                 for (var r = 0u; r < KERNEL_Y; r++) { // unroll

@@ -4,14 +4,14 @@
 // One invocation computes a strip of TILE_X neighbouring outputs of one row for TILE_OUT output channels. One step of the
 // sum takes STEP rows of the kernel (a row is one i and one r): the invocation loads the input segment that the strip sees
 // through each row, once for all taps and channels, and the weights, once for all positions of the strip. The weights are the
-// same for all invocations of a workgroup: with SHUFFLE each of 8 lanes loads an eighth of them and hands them round, which
-// takes subgroups of at least 8 lanes.
+// same for all invocations of a workgroup: with SHUFFLE each of 8 lanes loads an eighth of them and shares it, which
+// needs subgroups of at least 8 lanes.
 //
 // STEP must divide IN_PER_GROUP * KERNEL_Y. Strips are numbered x tile fastest, then y, then n.
 // Grid: x: ceil(N * OUT_HEIGHT * ceil(OUT_WIDTH / TILE_X) / WORKGROUP) groups
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
 // folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
@@ -30,7 +30,7 @@ const WEIGHT_LOADS: u32 = (TILE_OUT * STEP_WEIGHTS + 7u) / 8u;
 
 struct Params {
     batch: u32,
-    // KERNEL_ROWS, where drivers of GPUs can't see it: a loop that is written out gathers more weights than polaris10 has
+    // KERNEL_ROWS, hidden from drivers of GPUs: an unrolled loop gathers more weights than polaris10 has
     // scalar registers.
     kernel_rows: u32,
     // First elements of the operands in their storage.
@@ -68,7 +68,7 @@ fn main(
         column_inside[j] = position < IN_WIDTH;
         column[j] = select(0u, position, position < IN_WIDTH);
     }
-    // Where the weights of each channel of the tile begin, or in the first step those that this lane fetches.
+    // The start of the weights of each channel of the tile, or in the first step of those that this lane fetches.
     var weight_start: array<u32, TILE_OUT>;
     var fetched_start: array<u32, WEIGHT_LOADS>;
     if (SHUFFLE) {
@@ -124,7 +124,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    // Stores take much code: a loop stores a channel at a time and moves the others down.
     for (var o = 0u; o < TILE_OUT; o++) { // rolled
         let out_channel = first_out + o;
         let row_start = ((n * GROUPS * OUT_PER_GROUP + conv_group * OUT_PER_GROUP + out_channel) * OUT_HEIGHT + y) * OUT_WIDTH;

@@ -13,7 +13,7 @@
 // Grid: x: ceil(N * OUT_HEIGHT * OUT_WIDTH / TILE_POSITIONS) groups
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
 // folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 #import conv_geometry
 
@@ -23,7 +23,7 @@ const THREADS_Y: u32 = 16u;
 const VECTORS_OUT: u32 = 2u;
 const VECTORS_POSITIONS: u32 = 2u;
 const TILE_DEPTH: u32 = 8u;
-// Terms of a tile that are written out; a loop goes through the rest.
+// Terms of a tile that are unrolled; a loop goes through the rest.
 const WRITTEN_DEPTH: u32 = TILE_DEPTH;
 
 const THREADS: u32 = THREADS_X * THREADS_Y;
@@ -40,13 +40,13 @@ const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
 const TAPS: u32 = KERNEL_Y * KERNEL_X;
 const IN_PLANE: u32 = IN_HEIGHT * IN_WIDTH;
 const OUT_PLANE: u32 = OUT_HEIGHT * OUT_WIDTH;
-// Whether no load needs to be masked because of the depth, and because of padding.
+// True if no load needs a mask because of the depth, and because of padding.
 const WHOLE_DEPTH: bool = IN_PER_GROUP % TILE_DEPTH == 0u;
 const NO_PADDING: bool = false;
 
 struct Params {
     batch: u32,
-    // Taps times blocks of TILE_DEPTH channels, where drivers can't see it: FXC writes a loop of a known length out, and
+    // Taps times blocks of TILE_DEPTH channels, hidden from drivers: FXC unrolls a loop of a known length, and
     // takes half a minute.
     steps: u32,
     // First elements of the operands in their storage.
@@ -73,7 +73,7 @@ fn main(
     let conv_group = group.y / TILES_OUT;
     let first_out = group.y % TILES_OUT * TILE_OUT;
 
-    // What this invocation loads: input channel `input_depth` of a block at four positions, whose first taps lie in row
+    // The loads of this invocation: input channel `input_depth` of a block at four positions, whose first taps lie in row
     // `input_y` and column `input_x`. Unsigned arithmetic wraps: left of or above the input is not below its size.
     let input_depth = local_index / QUADS_POSITIONS;
     let input_quad = local_index % QUADS_POSITIONS;
@@ -88,7 +88,7 @@ fn main(
         input_start[j] = ((position / OUT_PLANE * GROUPS + conv_group) * IN_PER_GROUP + input_depth) * IN_PLANE
             + input_y[j] * IN_WIDTH + input_x[j];
     }
-    // And input channel `weight_depth` of the weights of four output channels.
+    // And for the weights: input channel `weight_depth` of those of four output channels.
     let weight_depth = local_index % TILE_DEPTH;
     let weight_quad = local_index / TILE_DEPTH;
     var weight_start: array<u32, 4u * WEIGHT_LOADS>;
@@ -107,7 +107,7 @@ fn main(
     var kernel_y = 0u;
     var kernel_x = 0u;
     // Stage 0 fetches the first tiles. An iteration of stage 1 begins to load the next, adds the present ones up and only
-    // then waits; what the last one loads (the first tiles again) is not used.
+    // then waits; the loads of the last one (the first tiles again) are not used.
     for (var stage = 0u; stage < 2u; stage++) { // unroll
         for (var step = 0u; step < select(1u, params.steps, stage == 1u); step++) {
             let weight_inside = WHOLE_DEPTH | (first_channel + weight_depth < IN_PER_GROUP);
@@ -173,7 +173,7 @@ fn main(
         let position = first_position + local.x + p / 4u * THREADS_X + p % 4u * QUADS_POSITIONS;
         store_start[p] = (position / OUT_PLANE * GROUPS + conv_group) * OUT_PER_GROUP * OUT_PLANE + position % OUT_PLANE;
     }
-    // Stores are long code: a loop stores a channel at a time and moves the others down.
+    // Stores take much code: a loop stores a channel at a time and moves the others down.
     for (var o = 0u; o < 4u * VECTORS_OUT; o++) {
         let channel = first_out + local.y + o / 4u * THREADS_Y + o % 4u * QUADS_OUT;
         for (var p = 0u; p < 4u * VECTORS_POSITIONS; p++) { // unroll

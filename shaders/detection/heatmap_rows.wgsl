@@ -1,5 +1,6 @@
 // The largest value of each row of heatmaps that are stretched over boxes: values[r, k, y] and its column places[r, k, y], of
-// heatmaps [regions, K, HEIGHT, WIDTH] over boxes [regions, 4] of x1, y1, x2, y2, by cubic convolution (a = -0.75) to whole pixels.
+// heatmaps [regions, K, HEIGHT, WIDTH] over boxes [regions, 4] of x1, y1, x2, y2, by cubic convolution (a = -0.75) to whole
+// pixels.
 //
 // One invocation computes one row. A row past the end of its box has the lowest value. Accumulator: f32.
 

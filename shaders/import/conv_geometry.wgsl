@@ -1,7 +1,7 @@
 // The types and sizes of a convolution.
 
 alias Element = f32;
-// What is stored of a sum: the result, or the part of one workgroup in f32.
+// The stored type of a sum: the result's, or f32 for the part of one workgroup.
 alias Sum = Element;
 
 const GROUPS: u32 = 1u;

@@ -14,7 +14,7 @@
 alias Element = f32;
 alias Sum = f32;
 
-// Whether products of positions and sizes take more than 32 bits.
+// True if products of positions and sizes take more than 32 bits.
 const WIDE: bool = false;
 
 struct Params {

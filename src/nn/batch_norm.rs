@@ -15,8 +15,8 @@ pub type BatchNorm2d = BatchNorm<2>;
 pub type BatchNorm3d = BatchNorm<3>;
 
 channel_norm! {
-    /// Each channel normalized over the batch and its `D` dimensions of positions (see [`Tensor::batch_norm`]): in training by the
-    /// batch's own mean and variance, towards which the running ones move; in evaluation by the running ones.
+    /// Each channel normalized over the batch and its `D` dimensions of positions (see [`Tensor::batch_norm`]): in training by
+    /// the batch's own mean and variance, towards which the running ones move; in evaluation by the running ones.
     ///
     /// `weight` `[C]` starts with ones and `bias` `[C]` with zeros, `running_mean` with zeros and `running_var` with ones.
     /// The running statistics and the number of batches are part of a checkpoint, and are not trained.

@@ -14,7 +14,8 @@ macro_rules! options {
 }
 pub(super) use options;
 
-/// [`Algorithm::hyper`](super::algorithm::Algorithm::hyper) from the fields that hold these options, and `maximize` from that field.
+/// [`Algorithm::hyper`](super::algorithm::Algorithm::hyper) from the fields that hold these options, and `maximize` from
+/// that field.
 macro_rules! hyper {
     ($($hyper:ident => $($field:tt).+),* $(; $maximize:ident)?) => {
         $(fn maximize(&self) -> bool {

@@ -14,10 +14,10 @@ pub(super) fn drop_known(module: &mut Module) {
     for function in functions.chain(module.entry_points.iter_mut().map(|entry| &mut entry.function)) {
         let body = std::mem::take(&mut function.body);
         function.body = without_known(body, &function.expressions, &constants);
-        // What a `let` named may be gone, and nobody else asks for the names.
+        // The expression that a `let` named may be gone, and nothing else needs the names.
         function.named_expressions.clear();
     }
-    // A valid module has no expressions that no statement computes. What a kernel does not read need not be bound.
+    // A valid module has no expressions that no statement computes. Buffers that a kernel does not read need not be bound.
     compact(module, KeepUnused::No);
     module.entry_points.iter_mut().for_each(|entry| drop_arguments(&mut entry.function));
 }

@@ -1,4 +1,4 @@
-//! `#import name` in a template: the text of `shaders/import/name.wgsl` stands in the place of the line.
+//! `#import name` in a template: the text of `shaders/import/name.wgsl` replaces the line.
 //!
 //! Templates are expanded when the crate is compiled, so all code sees complete modules. Imported files import nothing.
 
@@ -57,7 +57,7 @@ const fn imported(line: &[u8]) -> &'static [u8] {
     panic!("a template imports a file that is not in the table")
 }
 
-/// Bytes up to the first line's end, with it.
+/// Number of bytes up to the first line's end, included.
 const fn line_length(text: &[u8]) -> usize {
     let mut at = 0;
     while at < text.len() && text[at] != b'\n' {

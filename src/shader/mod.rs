@@ -1,5 +1,5 @@
-//! From a WGSL template to a module for one case: imports, `const` values, the element type, hook bodies, loops
-//! written out, register tiles taken apart.
+//! From a WGSL template to a module for one case: expands imports, sets `const` values, the element type and hook bodies, unrolls
+//! loops, and splits register tiles.
 
 mod branches;
 mod cost;

@@ -1,4 +1,4 @@
-//! Convolutions that can't be written out: kernels of any width, stride and dilation, some taps of a row at a time.
+//! Convolutions that can't be unrolled: kernels of any width, stride and dilation, some taps of a row at a time.
 
 use super::Pass;
 use super::call::Call;
@@ -21,7 +21,7 @@ struct Block {
     segment: Segment,
 }
 
-/// The columns that `x` positions see of a row through some taps.
+/// The columns of a row that `x` positions see through some taps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Segment {
     length: usize,
@@ -34,7 +34,7 @@ struct Segment {
 }
 
 impl Segment {
-    /// For positions and taps that look so many columns apart.
+    /// A segment for positions and taps that are this many columns apart.
     fn new([x, taps]: [usize; 2], [stride, dilation]: [usize; 2]) -> Segment {
         let unit = greatest_common_divisor(stride, dilation);
         let length = ((x - 1) * stride + (taps - 1) * dilation) / unit + 1;
@@ -46,25 +46,25 @@ impl Segment {
     }
 }
 
-/// The loops of a pass: channels of a group, positions of a row, taps of a row that meet in a position, and columns
-/// between neighbouring positions and between neighbouring taps.
+/// The loops of a pass: channels of a group, positions of a row, taps of a row that meet in a position, and columns between
+/// neighbouring positions and between neighbouring taps.
 struct Extent {
     channels: usize,
     positions: usize,
     taps: usize,
     apart: [usize; 2],
-    /// Places that taps may see, where those that see none are left out.
+    /// Positions that taps may see, if those that see none are skipped.
     places: Option<usize>,
 }
 
 impl Extent {
-    /// Taps that `x` positions go through.
+    /// Number of taps that `x` positions go through.
     fn taps(&self, x: usize) -> usize {
         self.places.map_or(self.taps, |places| self.taps.min((places + x - 2) / self.apart[1] + 1))
     }
 }
 
-/// The block with the lowest predicted time: as for strips (`tiles`), and by the same measurements.
+/// The block with the lowest predicted time: as for strips (`tiles`), by the same measurements.
 fn choose(pass: Pass, extent: &Extent, target: Target) -> Block {
     let (most_multiply_adds, most_accumulators) = if target == Target::Gpu { (64, 16) } else { (256, 64) };
     let mut best = (f64::INFINITY, Block { channels: 1, x: 1, taps: 1, segment: Segment::new([1, 1], extent.apart) });
@@ -131,7 +131,7 @@ impl Call<'_> {
         };
         let down = g.groups * extent.channels.div_ceil(block.channels);
         let groups = across.div_ceil(self.workgroup());
-        // A span must be worth the store and the reading of its sums.
+        // A span must be worth the store and the load of its sums.
         let for_groups = self.enough_groups() / (groups * down).max(1);
         let wanted = for_groups.min(self.most_parts()).clamp(1, steps.div_ceil(64).max(1));
         let span = steps.div_ceil(wanted).clamp(1, self.adapter.profile.longest_sum());

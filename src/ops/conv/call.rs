@@ -1,7 +1,7 @@
-//! A pass of a convolution, for which kernels are chosen and made; `choice` says which.
+//! A pass of a convolution, for which `choice` selects kernels.
 //!
-//! Those of `strips` hold a part of the result in registers and need nobody else; where a strip would be too long there are
-//! `blocks`. `depthwise` has those for one input and one output channel a group. A convolution that sees one pixel is a
+//! Those of `strips` hold a part of the result in registers, without help of other invocations; `blocks` serves if a strip would
+//! be too long. `depthwise` has those for one input and one output channel a group. A convolution that sees one pixel is a
 //! product of `matmul` on software adapters (`software`); `tiled` and `winograd` are for GPUs.
 
 use super::choice::{Method, methods};
@@ -20,20 +20,20 @@ use crate::ops::shared::partial_sums;
 use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
-/// What the choice of kernels depends on.
+/// The call's properties on which the choice of kernels depends.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     pub pass: Pass,
     pub geometry: &'a Geometry,
     pub batch: usize,
     pub inputs: [&'a Layout; 2],
-    /// What kernels bind for the two inputs and the output.
+    /// The bindings of the two inputs and the output.
     pub operands: [Operand; 3],
     pub output: &'a Layout,
     pub adapter: &'a Adapter,
     pub budget: Budget,
-    /// Whether the gradient of the weight has one more column, which sees nothing but ones, so that it is the sum of
-    /// `grad` for each channel.
+    /// True if the gradient of the weight has one more column, which sees only ones, so that it is the sum of `grad` for each
+    /// channel.
     pub ones: bool,
     /// Groups in one dimension of a grid, past which it is folded: [`MOST_GROUPS`], or less to test that.
     pub most_groups: usize,
@@ -60,7 +60,7 @@ impl Call<'_> {
         if kernels.is_empty() { self.kernels().map(|kernels| vec![kernels]) } else { Ok(kernels) }
     }
 
-    /// The kernels of the weight's gradient that add up `grad` too, where that costs next to nothing.
+    /// The kernels of the weight's gradient that add up `grad` too, if that costs next to nothing.
     pub fn summing(&self) -> Result<Option<Kernels>> {
         let method = methods(self).into_iter().next();
         let [_, columns, _] = product(self.pass, self.geometry);
@@ -81,7 +81,7 @@ impl Call<'_> {
         self.output.shape.numel() + if self.ones { g.groups * g.out_per_group } else { 0 }
     }
 
-    /// Parts of such a kernel's sums that there is room for.
+    /// Most parts of such a kernel's sums within the memory budget.
     pub fn most_parts(&self) -> usize {
         self.budget.bytes / (4 * self.stored()).max(1)
     }
@@ -113,7 +113,7 @@ impl Call<'_> {
         }
     }
 
-    /// The register tile of strips, if they are short enough to be written out; a `dynamic` one serves other widths as well.
+    /// The register tile of strips, if they are short enough to be unrolled; a `dynamic` one serves other widths as well.
     pub fn tiles(&self, dynamic: bool) -> Option<Tiles> {
         let width = width(self.pass, self.geometry);
         let widths = if dynamic { widths_like(width) } else { width..=width };
@@ -145,9 +145,9 @@ impl Call<'_> {
         }
     }
 
-    /// The kernel on a grid of so many groups across, tiles down and layers. They are dimensions of their own, with folds of
-    /// the first in the third; where one passes the limit, all are numbered in one row, across slowest, since groups past
-    /// the last across store nothing.
+    /// The kernel on a grid of this many groups across, tiles down and layers. These are separate dimensions, with folds of the
+    /// first in the third; if one passes the limit, all are numbered in one row, across slowest, since groups past the last
+    /// across store nothing.
     pub fn on_grid(&self, kernel: Kernel, [across, down, layers]: [usize; 3]) -> Result<Kernel> {
         let [x, folds, _] = fold_groups(across, 1);
         if down.max(layers.saturating_mul(folds as usize)) <= self.most_groups {
@@ -170,7 +170,7 @@ impl Call<'_> {
         g.specialise(Kernel::new(name, template)).alias("Element", self.output.dtype.wgsl()).work(self.work())
     }
 
-    /// A kernel with the constants that all have but the depthwise ones.
+    /// A kernel with the constants of all but the depthwise ones.
     pub fn grouped(&self, name: &'static str, template: &'static str) -> Kernel {
         let g = self.geometry;
         self.of_planes(name, template, g)
@@ -178,13 +178,13 @@ impl Call<'_> {
             .constant("OUT_PER_GROUP", unsigned(g.out_per_group))
     }
 
-    /// The same for templates in which no length of an array follows from the channels, which are sizes then.
+    /// The same for templates in which no array's length depends on the channels, which are sizes then.
     pub fn grouped_by_size(&self, name: &'static str, template: &'static str) -> Kernel {
         let g = self.geometry;
         self.of_planes(name, template, g).size("IN_PER_GROUP", g.in_per_group).size("OUT_PER_GROUP", g.out_per_group)
     }
 
-    /// Binds the operands as the templates of `pass` call them, of which all invocations together load so many elements.
+    /// Binds the operands by their names in the templates of `pass`; all invocations together load this many elements of them.
     pub fn bound(&self, kernel: Kernel, pass: Pass, loads: [usize; 2]) -> Kernel {
         let inputs = pass.operands().into_iter().zip(self.operands).zip(loads);
         inputs.fold(kernel, |kernel, (([name, hook], operand), count)| {
@@ -205,13 +205,13 @@ impl Call<'_> {
         kernel.bind("output", self.operands[2]).values(&[self.batch]).values(values).words(self.offsets())
     }
 
-    /// How far apart the taps lie that reach the same position of the input.
+    /// Distance between the taps that reach the same position of the input.
     pub fn tap_steps(&self) -> [usize; 2] {
         let g = self.geometry;
         [0, 1].map(|dim| g.stride[dim] / greatest_common_divisor(g.stride[dim], g.dilation[dim]))
     }
 
-    /// The number of parts in which a kernel of so many groups adds up `steps` of `length` iterations each; `rest` are an
+    /// The number of parts in which a kernel of this many groups adds up `steps` of `length` iterations each; `rest` are an
     /// invocation's other iterations.
     pub fn parts(&self, groups: usize, steps: usize, length: usize, rest: usize) -> Result<usize> {
         let longest = (self.adapter.profile.longest_loop.saturating_sub(rest) / length.max(1)).max(1);

@@ -1,4 +1,4 @@
-//! Which way of computing a convolution is taken: the cost model.
+//! The cost model that chooses the method of computing a convolution.
 //!
 //! On a CPU every method's own file says what was measured. On a GPU a method costs what its multiply-adds and its traffic
 //! do, in units of the time of one multiply-add, by the adapter's [`Roofline`](crate::custom::Roofline) and the instructions
@@ -13,7 +13,7 @@ use super::{Geometry, Pass};
 use crate::device::AdapterProfile;
 use crate::number::nearest;
 
-/// A way of computing a pass.
+/// A method of computing a pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Method {
     /// A product of the weight and each image, whose positions see one pixel each.
@@ -26,16 +26,16 @@ pub(super) enum Method {
     Depthwise(usize),
     /// A matrix product with tiles in workgroup memory.
     Tiled(Tile),
-    /// The convolution that the pass is, by Winograd's algorithm with tiles of `outputs`^2 results.
+    /// The convolution of the pass, by Winograd's algorithm with tiles of `outputs`^2 results.
     Winograd { geometry: Geometry, outputs: usize, tile: Tile },
-    /// The same on software adapters, by tiles of 4 x 4.
+    /// The same on software adapters, with tiles of 4 x 4.
     WinogradEights,
 }
 
 /// Images for which costs are compared.
 const BATCH: f64 = 32.0;
 
-/// Fewer channels of a group than this, and Winograd's tiles are nothing but traffic.
+/// With fewer channels in a group than this, Winograd's tiles are all traffic.
 const FEWEST_CHANNELS: usize = 16;
 
 /// Every method that can compute the call, the cheapest first.
@@ -75,18 +75,17 @@ fn on_cpu(call: &Call) -> Vec<Method> {
     }
 }
 
-/// A method that computes any convolution: strips, unless they are too long to be written out.
+/// A method that computes any convolution: strips, unless they are too long to be unrolled.
 fn general(call: &Call) -> Method {
     call.tiles(call.budget.dynamic).map_or(Method::Blocks, Method::Strips)
 }
 
-/// Whether Winograd's tiles would be nothing but traffic.
+/// True if Winograd's tiles would be all traffic.
 fn has_few_channels(g: &Geometry) -> bool {
     g.in_per_group.min(g.out_per_group) < FEWEST_CHANNELS
 }
 
-/// Multiply-adds of the tiles for so many images, what they hold past the edges included, and the instructions that come with
-/// them.
+/// Multiply-adds of the tiles for this many images, including parts past the edges, and the instructions around them.
 fn tiled(profile: &AdapterProfile, pass: Pass, g: &Geometry, tile: &Tile, images: f64) -> f64 {
     let [rows, columns, depth] = product(pass, g).map(|size| size as f64);
     let whole = |channels: usize| (channels.div_ceil(tile.depth) * tile.depth) as f64 / channels.max(1) as f64;
@@ -111,11 +110,11 @@ fn strips(call: &Call, g: &Geometry) -> f64 {
     g.groups as f64 * BATCH * rows * columns * depth * (1.0 + load / 4.0 + load / rows.min(8.0))
 }
 
-/// The products by their best tile, the traffic of what the transforms read and write, and three kernels for each part of the
+/// The products by their best tile, the traffic of the transforms' reads and writes, and three kernels for each part of the
 /// batch.
 fn transformed(call: &Call, geometry: Geometry, outputs: usize) -> (f64, Method) {
     let spread = winograd::products(&geometry, outputs);
-    // What can't be bound is refused when the kernels are made.
+    // Operands that can't be bound are refused when the kernels are made.
     let images = call.images(winograd::bytes(&spread), call.budget.bytes).unwrap_or(1);
     let parts = if images < call.batch { (BATCH / images as f64).max(1.0) } else { 1.0 };
     let cost = |tile: &Tile| parts * tiled(&call.adapter.profile, Pass::Forward, &spread, tile, BATCH / parts);

@@ -14,7 +14,7 @@ const FILTER: &str = wgsl!("conv/conv2d_depthwise_backward_filter");
 const LARGEST_WINDOW: usize = 160;
 
 impl Call<'_> {
-    /// The width of the strip whose sliding window fits the registers, where the convolution is depthwise.
+    /// The width of the strip whose sliding window fits the registers, if the convolution is depthwise.
     pub fn window(&self) -> Option<usize> {
         let rotated = if self.pass == Pass::BackwardData { rotated(self.geometry) } else { Some(*self.geometry) };
         let g = &rotated?;
@@ -33,7 +33,7 @@ impl Call<'_> {
         unsigned_all(self.of_planes(name, template, g), ["TILE_X", "WORKGROUP"], [x, self.workgroup()])
     }
 
-    /// The convolution `g`, or with its taps rotated by half a circle.
+    /// The convolution `g`, with its taps rotated by 180 degrees if `rotate`.
     pub fn depthwise(&self, g: &Geometry, rotate: bool, x: usize) -> Kernel {
         let rows = g.output[0].min(if self.target() == Target::Gpu { 8 } else { 32 });
         let strips = self.batch * g.groups * g.output[0].div_ceil(rows) * g.output[1].div_ceil(x);
@@ -45,7 +45,7 @@ impl Call<'_> {
         self.whole(kernel, &[]).grid([groups, 1, folds])
     }
 
-    /// Rows that a window of the weight's gradient walks down.
+    /// Number of rows that a window of the weight's gradient walks down.
     fn window_steps(&self) -> usize {
         self.geometry.output[0] + window_rows(self.geometry) + 1
     }
@@ -62,8 +62,8 @@ impl Call<'_> {
     }
 }
 
-/// The convolution that is the gradient of a depthwise one's input, if it is one: over `grad`, with the taps rotated by half
-/// a circle.
+/// The convolution that is the gradient of a depthwise one's input, if it is one: over `grad`, with the taps rotated by
+/// 180 degrees.
 pub(super) fn rotated(g: &Geometry) -> Option<Geometry> {
     if g.stride != [1, 1] {
         return None;

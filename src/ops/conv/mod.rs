@@ -1,5 +1,5 @@
-//! Convolution and its two gradients, each linear in both operands and each the others' gradient, so that
-//! derivatives of any order are convolutions again.
+//! Convolution and its two gradients, each linear in both operands and each a gradient of the others, so that derivatives of any
+//! order are convolutions again.
 //!
 //! Kernels are two-dimensional: one dimension is a height of 1, and of three the depth goes into channels and batch
 //! (`forward`, `transpose`). `options` and `axis` check what the caller asks for, `call` chooses and specialises the
@@ -54,7 +54,7 @@ pub(in crate::ops) struct Geometry {
     pub output: [usize; 2],
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
-    /// Above and left; how far the input is padded below and right follows from the output's size.
+    /// Above and left; the padding below and right follows from the output's size.
     pub padding: [usize; 2],
     pub dilation: [usize; 2],
 }
@@ -75,15 +75,15 @@ impl Geometry {
         }
     }
 
-    /// The same with planes as one long row, where no position sees another: a product of matrices then needs no
-    /// arithmetic of rows and columns.
+    /// The same with planes as one long row, if no position sees another: a product of matrices then needs no arithmetic on rows
+    /// and columns.
     fn flattened(&self) -> Geometry {
         let pointwise = self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0];
         let row = [1, self.input[0] * self.input[1]];
         if pointwise && self.input == self.output { Geometry { input: row, output: row, ..*self } } else { *self }
     }
 
-    /// True where every tap of every position sees an element of the input.
+    /// True if every tap of every position sees an element of the input.
     fn sees_no_padding(&self) -> bool {
         let last = |d: usize| (self.output[d].max(1) - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d];
         (0..2).all(|d| self.padding[d] == 0 && last(d) < self.input[d])
@@ -120,7 +120,7 @@ impl Geometry {
     }
 }
 
-/// Which of the three tensors is computed from the other two.
+/// Selects the tensor that is computed from the other two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Pass {
     /// The output, from input and weight.
@@ -140,7 +140,7 @@ impl Pass {
         }
     }
 
-    /// What templates call the two inputs, and the hooks that load them.
+    /// The names of the two inputs in templates, and of the hooks that load them.
     fn operands(self) -> [[&'static str; 2]; 2] {
         let [input, weight, grad] = [["input", "load_input"], ["weight", "load_weight"], ["grad", "load_grad"]];
         match self {

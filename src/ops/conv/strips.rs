@@ -1,5 +1,4 @@
-//! Convolutions by strips of positions in an invocation's registers; lanes share what all of them load where subgroups have
-//! 8 lanes.
+//! Convolutions by strips of positions in an invocation's registers; lanes share common loads if subgroups have 8 lanes.
 
 use super::Pass;
 use super::call::Call;
@@ -22,7 +21,7 @@ impl Call<'_> {
         }
     }
 
-    /// A kernel whose template calls the channels of a tile so.
+    /// A kernel whose template has this name for the channels of a tile.
     fn of_strips(&self, name: &'static str, template: &'static str, channels: &'static str, tiles: &Tiles) -> Kernel {
         let kernel = self.grouped_by_size(name, template).constant("SHUFFLE", self.adapter.profile.sharers > 1);
         unsigned_all(kernel, ["WORKGROUP", channels, "TILE_X"], [self.workgroup(), tiles.channels, tiles.x])

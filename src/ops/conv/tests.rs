@@ -1,4 +1,4 @@
-//! Every way of computing a convolution against the reference, on an adapter.
+//! Tests every method of computing a convolution against the reference, on an adapter.
 
 use super::call::Call;
 use super::tiled::{TILES, product};
@@ -40,7 +40,7 @@ struct Forced {
 }
 
 impl Forced {
-    /// With what computes any convolution behind them.
+    /// Followed by a method that computes any convolution.
     fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
         let adapter = Adapter { max_binding_bytes: self.limits.bytes, ..adapter.clone() };
         let (whole, flat) = (&self.convolution.geometry, self.convolution.geometry.flattened());
@@ -71,7 +71,7 @@ impl Op for Forced {
     }
 }
 
-/// A device with poisoned buffers, unless `WGRAD_TEST_ADAPTER=none` says that there is none.
+/// A device with poisoned buffers, unless `WGRAD_TEST_ADAPTER=none`.
 fn device(disable: Disable) -> Option<Device> {
     if std::env::var("WGRAD_TEST_ADAPTER").is_ok_and(|name| name == "none") {
         return None;
@@ -113,7 +113,7 @@ fn results(
     results_with(device, (pass, g), (batch, dtype), None, limits, wanted)
 }
 
-/// The same, where the last element of one operand is infinite.
+/// The same, with the last element of one operand infinite.
 fn results_with(
     device: &Device,
     (pass, g): (Pass, &Geometry),
@@ -159,7 +159,7 @@ fn largest(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(0.0, |most: f64, value| most.max(if value.is_nan() { f64::INFINITY } else { value.abs() }))
 }
 
-/// Fails where a candidate differs from the reference by more than adding up in f32 may.
+/// Fails if a candidate differs from the reference by more than adding up in f32 may.
 fn agree(
     device: &Device,
     (passes, g): (&[Pass], &Geometry),
@@ -186,7 +186,7 @@ fn is_eights(kernels: &Kernels) -> bool {
     kernels.kernels.last().is_some_and(|kernel| kernel.name.contains("winograd") && kernel.name.ends_with("_eights"))
 }
 
-/// Whether it is an adapter for whose like Winograd's kernels in eights are.
+/// True if the adapter is of the kind that loads groups of eight.
 fn has_eights(device: &Device) -> bool {
     device.adapter().is_some_and(|adapter| adapter.profile.u64_pairs && adapter.profile.sharers > 1)
 }
@@ -207,7 +207,7 @@ fn every_candidate_agrees_with_the_reference() {
         // Enough channels for Winograd.
         geometry([1, 16, 17], [6, 7], [3, 3], [1, 1], [1, 0], [1, 1]),
     ];
-    // Compiling takes longest, so each case runs by one of the tiles, in turn, and by all other candidates.
+    // Compiling takes longest, so each case runs with one of the tiles, in turn, and with all other candidates.
     for (i, g) in list.iter().enumerate() {
         let dtype = if i % 4 == 1 { DType::F16 } else { DType::F32 };
         let is_tile = |kernels: &Kernels| kernels.kernels[0].name.ends_with("_tiled");
@@ -217,11 +217,11 @@ fn every_candidate_agrees_with_the_reference() {
     }
 }
 
-/// Where compiling takes long there is one tile, steps of the depth stay a loop, and channels may be parameters.
+/// If compiling takes long there is one tile, steps of the depth stay a loop, and channels may be parameters.
 #[test]
 fn tiles_that_compile_quickly_agree_with_the_reference() {
     let gpu = Disable { software: true, subgroup: true, ..Disable::default() };
-    // More than one tile each way, and depths that are no multiple of a tile's.
+    // More than one tile each way, and depths that are not multiples of a tile's.
     let g = geometry([1, 21, 67], [13, 11], [3, 3], [2, 1], [1, 1], [1, 1]);
     for sizes in [DynamicSizes::Never, DynamicSizes::Always] {
         let Some(device) = device(gpu) else { return };
@@ -262,7 +262,7 @@ fn blocks_of_taps_agree_with_the_reference() {
         // Kernels of whole blocks, and of a prime number of taps.
         geometry([1, 3, 5], [2, 90], [1, 72], [1, 1], [0, 0], [1, 1]),
         geometry([2, 2, 3], [5, 83], [3, 67], [1, 2], [1, 33], [1, 1]),
-        // Strides and dilations that share a factor, that share none, and that no tap of one position meets.
+        // Strides and dilations that share a factor, that share none, and with which no taps meet in a position.
         geometry([1, 3, 2], [40, 250], [3, 5], [12, 60], [1, 7], [9, 44]),
         geometry([1, 2, 9], [31, 300], [4, 6], [5, 35], [2, 30], [8, 48]),
         geometry([1, 4, 3], [90, 260], [3, 3], [30, 70], [2, 0], [30, 70]),
@@ -281,7 +281,7 @@ fn blocks_of_taps_agree_with_the_reference() {
     }
 }
 
-/// True where two results are both NaN, the same infinity, or no further apart than adding up in f32 may get them.
+/// True if two results are both NaN, the same infinity, or no further apart than adding up in f32 may get them.
 fn is_same(got: f64, exact: f64) -> bool {
     got == exact || (got.is_nan() && exact.is_nan()) || (got - exact).abs() <= 1e-4
 }
@@ -326,7 +326,7 @@ fn an_infinity_reaches_only_what_sees_it() {
     }
 }
 
-/// Winograd's algorithm adds and subtracts all that a tile sees, so that one infinity makes NaN of other results of its
+/// Winograd's algorithm adds and subtracts everything that a tile sees, so that one infinity makes NaN of other results of its
 /// tiles, and of no others.
 #[test]
 fn winograd_spreads_an_infinity_over_its_tiles() {
@@ -382,18 +382,18 @@ fn winograd_keeps_its_bound() {
 fn eights_agree_with_the_reference() {
     let Some(cpu) = device(Disable::default()).filter(has_eights) else { return };
     let list = [
-        // Eights throughout, wide runs and tall ones; the second and third in parts of the batch.
+        // Groups of eight throughout, wide runs and tall ones; the second and third in parts of the batch.
         (1 << 30, geometry([1, 16, 24], [9, 32], [3, 3], [1, 1], [1, 1], [1, 1])),
         (120_000, geometry([1, 24, 16], [8, 8], [3, 3], [1, 1], [1, 1], [1, 1])),
         (120_000, geometry([2, 16, 17], [11, 10], [3, 3], [1, 1], [0, 2], [1, 1])),
-        // Paddings that no eights suit.
+        // Paddings that suit no groups of eight.
         (1 << 30, geometry([1, 16, 16], [6, 8], [3, 3], [1, 1], [3, 4], [1, 1])),
-        // As many channels as make a product of eight columns a lane, in parts of the batch.
+        // Enough channels for a product of eight columns a lane, in parts of the batch.
         (1_200_000, geometry([1, 512, 16], [8, 8], [3, 3], [1, 1], [1, 1], [1, 1])),
     ];
     for (i, (bytes, g)) in list.iter().enumerate() {
         for dtype in if i % 2 == 0 { &[DType::F32][..] } else { &[DType::F32, DType::F16] } {
-            // What is padded by more than the taps reach is the gradient of no such convolution.
+            // With more padding than the taps reach, it is not the gradient of such a convolution.
             let passes = if g.padding[0] > 2 { &[Pass::Forward, Pass::BackwardFilter][..] } else { &PASSES };
             agree(&cpu, (passes, g), (3, *dtype), Limits::bytes(*bytes), |_, kernels| is_eights(kernels));
         }
@@ -458,7 +458,7 @@ fn eights_are_chosen_where_they_pay() {
     let eights = ["conv2d_winograd_output_eights", "conv2d_winograd_backward_filter_eights"];
     assert_eq!(first(64, 32, Disable::default()), eights);
     assert_eq!(first(32, 16, Disable::default()), eights);
-    // A plane of four rows and columns is one tile, and seven lie past it.
+    // A plane of four rows and columns is one tile, and seven are past it.
     assert_eq!(first(64, 4, Disable::default())[0], "conv2d_strips");
     assert_eq!(first(8, 32, Disable::default())[0], "conv2d_strips");
     assert_eq!(first(64, 32, Disable { winograd: true, ..Disable::default() })[0], "conv2d_strips");

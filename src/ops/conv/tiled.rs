@@ -22,7 +22,7 @@ pub(super) struct Tile {
     pub depth: usize,
 }
 
-/// The number of those that are written out where compiling takes long. FXC takes 10 ms for each four multiply-adds of an invocation.
+/// Unrolled terms among those if compiling takes long. FXC takes 10 ms for each four multiply-adds of an invocation.
 const WRITTEN: usize = 4;
 
 /// Invocations of the smallest tile's workgroup.
@@ -37,8 +37,8 @@ pub(super) const TILES: [Tile; 5] = [
     Tile { threads: [8, 16], vectors: [1, 2], depth: 16 },
 ];
 
-/// The tiles to choose from on an adapter. One is all where compiling takes long: many layers share its pipelines then, and
-/// its sums are half as many as others'.
+/// The tiles to choose from on an adapter. There is only one if compiling takes long: many layers share its pipelines then, and
+/// it has half as many sums as others.
 pub(super) fn tiles(adapter: &Adapter) -> &'static [Tile] {
     if adapter.profile.compiles_slowly { &TILES[3..4] } else { &TILES }
 }
@@ -90,7 +90,7 @@ impl Call<'_> {
         }
     }
 
-    /// A kernel of tiles; where compiling takes long, layers share it that differ in channels.
+    /// A kernel of tiles; if compiling takes long, layers that differ in channels share it.
     fn of_tiles(&self, name: &'static str, template: &'static str) -> Kernel {
         if self.adapter.profile.compiles_slowly {
             self.grouped_by_size(name, template)
@@ -136,7 +136,7 @@ impl Call<'_> {
         let across = (columns + usize::from(self.ones)).div_ceil(tile.columns());
         let down = g.groups * rows.div_ceil(tile.rows());
         let steps = (self.batch * positions).div_ceil(tile.depth);
-        // A span must be worth the store and the reading of its sums.
+        // A span must be worth the store and the load of its sums.
         let wanted =
             (self.enough_groups() / (across * down)).min(self.most_parts()).clamp(1, steps.div_ceil(16).max(1));
         let span = steps.div_ceil(wanted).clamp(1, self.adapter.profile.longest_sum());

@@ -107,7 +107,7 @@ pub(super) fn choose(pass: Pass, geometry: &Geometry, widths: RangeInclusive<usi
                     + 20.0;
                 let strips: usize = widths.clone().map(|width| width.div_ceil(x)).sum();
                 let steps = channels.div_ceil(channels_held) * strips;
-                // Of two that take nearly the same time, the one that compiles faster.
+                // The one that compiles faster, of two that take nearly the same time.
                 let preference = 1.0 + multiply_adds as f64 / 4000.0;
                 let time = step_time * steps as f64 / step as f64 * preference;
                 if best.is_none_or(|(least, _)| time < least) {

@@ -7,11 +7,11 @@
 //!
 //! # Error
 //!
-//! The transforms add and subtract what cancels again. Measured against f64, of operands uniform in -1 to 1 with 16 to 512
+//! The transforms add and subtract terms that cancel. Measured against f64, of operands uniform in -1 to 1 with 16 to 512
 //! channels, the largest error is at most 0.14 (2x2) and 3.3 (4x4) times f32's epsilon times the square root of the number of
 //! terms of a sum times the largest result: errors add up like a random walk. F(2x2, 3x3) is more exact than adding up in
 //! order; F(4x4, 3x3) is 5 to 9 times less exact. Both are far below the number of terms, the bound of any sum in f32, and so
-//! both are taken where they are fast; `WGRAD_DISABLE=winograd` switches them off.
+//! both are used where they are fast; `WGRAD_DISABLE=winograd` turns them off.
 
 use super::call::Call;
 use super::depthwise::rotated;
@@ -27,7 +27,7 @@ use crate::shape::Layout;
 const SPREAD: &str = wgsl!("conv/conv2d_winograd_spread");
 const OUTPUT: &str = wgsl!("conv/conv2d_winograd_output");
 
-/// The transforms of F(4x4, 3x3), in the templates' functions; those of F(2x2, 3x3) stand there.
+/// The transforms of F(4x4, 3x3), in the templates' functions; the templates have those of F(2x2, 3x3).
 const FILTER_4: &str = "
     let even = w[0] + w[2];
     let far = w[0] / 24.0 + w[2] / 6.0;
@@ -52,16 +52,16 @@ const OUTPUT_4: &str = "
 /// Sizes of the side of an output tile.
 pub(super) const OUTPUTS: [usize; 2] = [2, 4];
 
-/// The largest errors that were measured, and a tenth; see above.
+/// The largest measured errors, and a tenth; see above.
 #[cfg(test)]
 pub(super) const ERROR: [f64; 2] = [0.15, 3.6];
 
-/// Whether it has 3 x 3 taps and neither strides nor dilation.
+/// True if it has 3 x 3 taps and neither strides nor dilation.
 pub(super) fn has_its_taps(g: &Geometry) -> bool {
     g.kernel == [3, 3] && g.stride == [1, 1] && g.dilation == [1, 1]
 }
 
-/// The convolution of 3 x 3 taps that the pass is, if it is one.
+/// The convolution of 3 x 3 taps of the pass, if it is one.
 pub(super) fn convolution(pass: Pass, g: &Geometry) -> Option<Geometry> {
     if !has_its_taps(g) {
         return None;
@@ -90,8 +90,8 @@ pub(super) fn bytes(spread: &Geometry) -> [usize; 3] {
 }
 
 impl Call<'_> {
-    /// How many images go through at a time, so that temporaries of `fixed` bytes and those of each image fit: parts of about
-    /// one size, so that none takes more memory than it must.
+    /// Number of images at a time, so that temporaries of `fixed` bytes and those of each image fit: parts of about the same
+    /// size, so that none takes more memory than it must.
     pub fn images(&self, [fixed, first, second]: [usize; 3], bytes: usize) -> Result<usize> {
         let limit = self.adapter.max_binding_bytes;
         let largest = first.max(second).max(1);
@@ -104,7 +104,7 @@ impl Call<'_> {
         Ok(self.batch.div_ceil(parts).max(1))
     }
 
-    /// The pass, which is the convolution `g`, by tiles of `outputs`^2 results and products by `tile`.
+    /// The pass, which is the convolution `g`, by tiles of `outputs^2` results and products by `tile`.
     pub fn winograd(&self, g: &Geometry, outputs: usize, tile: &Tile) -> Result<Kernels> {
         let spread = products(g, outputs);
         let spread_layout = Layout::contiguous(self.output.shape, DType::F32);
@@ -123,7 +123,7 @@ impl Call<'_> {
         Ok(Kernels { kernels, temporaries })
     }
 
-    /// The transforms of some images, and before the first of them that of the weights.
+    /// The transforms of some images, and before the first of them those of the weights.
     fn spread(&self, g: &Geometry, outputs: usize, [first, images]: [usize; 2]) -> Kernel {
         let of_weight = self.geometry;
         let filters = of_weight.weights() / 9;

@@ -1,6 +1,6 @@
-//! The kernel for cooperative matrices, computed without them: the same text, with functions in the place of the
-//! instructions that few adapters have. So its indices, edges, splits and stores run on every adapter with 16-bit floats,
-//! and so does what the planner fuses behind it. The instructions themselves run on no adapter here.
+//! The kernel for cooperative matrices, computed without them: the same text, with functions instead of the instructions that few
+//! adapters have. So its indices, edges, splits and stores run on every adapter with 16-bit floats, and so do the calls that the
+//! planner fuses behind it. The instructions themselves run on no adapter here.
 
 use super::tests::{has_f16, numbers};
 use super::{Matmul, Product, Variant, with_product};
@@ -13,8 +13,8 @@ use crate::shader::{Kernels, Template};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-/// The types and calls of cooperative matrices, and what stands for each. A factor is where it lies: 1 where a line
-/// is a row, its first vector of four, and how many there are from line to line. Of sums, a lane keeps eight columns of one row.
+/// The types and calls of cooperative matrices, and their replacements. A factor is its location: 1 if a line is a row, its first
+/// vector of four, and the number of vectors from line to line. For sums, a lane keeps eight columns of one row.
 const REPLACED: [(&str, &str); 14] = [
     ("enable wgpu_cooperative_matrix;\n", ""),
     ("coop_mat16x16<f16, A>", "vec3<u32>"),
@@ -63,7 +63,7 @@ fn store_by_rows(lane: u32, sums: Sums, first: u32, stride: u32) {
 
 @compute";
 
-/// A product by the twin, whose depth is cut into as many parts.
+/// A product by the twin, whose depth is split into this many parts.
 #[derive(Clone, Debug, Hash)]
 struct Twin {
     fragments: usize,
@@ -98,7 +98,7 @@ impl Op for Twin {
     }
 }
 
-/// Sizes as the operands lie in memory, whether they are seen transposed, and whether something is computed behind it.
+/// Sizes as the operands are stored, true if they are transposed, and true if a call is fused behind it.
 struct Call {
     left: [usize; 3],
     right: [usize; 3],
@@ -107,7 +107,7 @@ struct Call {
     twin: Twin,
 }
 
-/// Every combination of directions; sizes that no tile divides, odd wherever vectors of four don't lie along them.
+/// Every combination of directions; sizes that no tile divides, odd where vectors of four don't run along them.
 fn calls() -> Vec<Call> {
     let call = |left, right, transposed, is_fused, fragments, splits| {
         let twin = Twin { fragments, splits };

@@ -1,4 +1,4 @@
-//! Adaptive average pooling: means of windows that cover the input evenly, whatever its size.
+//! Adaptive average pooling: means of windows that cover an input of any size evenly.
 
 use super::adaptive::{Stage, is_wide, longest, nothing, sized, sizes, stages, window, windows};
 use super::{named, shaped};
@@ -20,7 +20,7 @@ const TEMPLATE: &str = wgsl!("pool/adaptive_avg_pool");
 #[derive(Clone, Copy, Debug, Hash)]
 struct AdaptiveAverage {
     backward: bool,
-    /// The size it makes, and the type.
+    /// The target size, and the type.
     to: usize,
     dtype: DType,
 }
@@ -43,7 +43,7 @@ impl Op for AdaptiveAverage {
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let (shape, count) = (&io.inputs[0].shape, io.outputs[0].shape.numel());
-        // The gradient computes each window's length, bit by bit where sizes are large.
+        // The gradient computes each window's length, bit by bit if sizes are large.
         let turns = if self.backward && is_wide(shape[1], self.to) { 1 + 4 * 32 } else { 1 };
         let [parts, span] = partial_sums::parts(longest(shape[1], self.to), turns, adapter.profile.longest_loop);
         let kernel = sized(Kernel::new("adaptive_avg_pool", TEMPLATE), "load_input", shape, self.to, parts)
@@ -189,12 +189,12 @@ impl Tensor {
     pub fn global_avg_pool(&self) -> Result<Tensor> {
         check_channels("global_avg_pool", self)?;
         let dims: Vec<usize> = (2..self.rank()).collect();
-        // A sum of 16-bit floats may be larger than those can be.
+        // A sum of 16-bit floats may exceed their range.
         self.to_dtype(DType::F32)?.mean_keepdim(&dims)?.to_dtype(self.dtype())
     }
 }
 
-/// Whether there is something besides batch and channels.
+/// Checks that there are dimensions besides batch and channels.
 pub(super) fn check_channels(op: &'static str, input: &Tensor) -> Result<()> {
     if !input.dtype().is_float() {
         return Err(Error::WrongDType { op, expected: "floats", got: input.dtype() });

@@ -1,4 +1,4 @@
-//! Adaptive max pooling: maxima of windows that cover the input evenly, whatever its size.
+//! Adaptive max pooling: maxima of windows that cover an input of any size evenly.
 
 use super::adaptive::{Along, Stage, longest, nothing, sized, sizes, stages, window, windows};
 use super::adaptive_average::check_channels;
@@ -19,16 +19,15 @@ use std::hash::Hasher;
 const FORWARD: &str = wgsl!("pool/adaptive_max_pool");
 const BACKWARD: &str = wgsl!("pool/adaptive_max_pool_backward");
 
-/// Elements that a turn of a kernel's loop takes, where windows are longer than it may turn.
+/// Elements in one iteration of a kernel's loop, if windows are longer than its limit.
 const LONGEST_BLOCK: usize = 16;
 
-/// The largest element of each window along the middle dimension of `[outer, size, inner]`, and where in its volume
-/// it is.
+/// The largest element of each window along the middle dimension of `[outer, size, inner]`, and its index in its volume.
 #[derive(Clone, Copy, Debug, Hash)]
 struct AdaptiveMax {
-    /// The size it makes.
+    /// The target size.
     to: usize,
-    /// Outer indices in a row that are one volume.
+    /// Consecutive outer indices that are one volume.
     slices: usize,
 }
 
@@ -164,8 +163,7 @@ impl Tensor {
         Ok(self.adaptive_max_pool(output_size.convert())?.0)
     }
 
-    /// [`adaptive_max_pool1d`](Tensor::adaptive_max_pool1d), and for each output where in its line its element is
-    /// (i32).
+    /// [`adaptive_max_pool1d`](Tensor::adaptive_max_pool1d), and for each output the index of its element in its line (i32).
     ///
     /// # Errors
     /// As `adaptive_max_pool1d`.
@@ -200,7 +198,7 @@ impl Tensor {
         Ok(self.adaptive_max_pool(output_size.convert())?.0)
     }
 
-    /// [`adaptive_max_pool2d`](Tensor::adaptive_max_pool2d), and for each output where its element is: i32,
+    /// [`adaptive_max_pool2d`](Tensor::adaptive_max_pool2d), and for each output the index of its element: i32,
     /// `row * W + column` in the input's plane.
     ///
     /// # Errors
@@ -240,7 +238,7 @@ impl Tensor {
         Ok(self.adaptive_max_pool(output_size.convert())?.0)
     }
 
-    /// [`adaptive_max_pool3d`](Tensor::adaptive_max_pool3d), and for each output where its element is: i32,
+    /// [`adaptive_max_pool3d`](Tensor::adaptive_max_pool3d), and for each output the index of its element: i32,
     /// `(slice * H + row) * W + column` in the input's volume.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub(in crate::ops) fn in_parts(kernel: Kernel, parts: usize, columns: usize, res
     Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * parts * columns] }
 }
 
-/// The number of parts, and of terms of each, for sums of `terms` that take so many `turns` of a kernel's loops each, where
+/// The number of parts, and of terms of each, for sums of `terms` that take this many `turns` of a kernel's loops each, where
 /// those of an invocation take `longest_loop` together at most.
 pub(in crate::ops) fn parts(terms: usize, turns: usize, longest_loop: usize) -> [usize; 2] {
     let span = (longest_loop / turns).clamp(1, terms.max(1));

@@ -1,4 +1,4 @@
-//! Convolutions that see one pixel, and their gradients, as matrix products of software adapters.
+//! Convolutions that see one pixel, and their gradients, as matrix products on software adapters.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -14,8 +14,8 @@ use crate::shape::{Layout, Shape};
 const FEWEST_COLUMNS: usize = 32;
 
 impl Call<'_> {
-    /// Whether it is a product of the weight, or of its transpose, and each image; or, of enough columns for the lanes of a
-    /// subgroup, one of the gradient and the image, added up.
+    /// True if it is a product of the weight, or of its transpose, and each image; or a sum of products of gradients and images
+    /// with enough columns for the lanes of a subgroup.
     pub(in crate::ops::conv) fn is_product(&self) -> bool {
         let g = self.geometry;
         let is_pointwise = g.kernel == [1, 1] && g.stride == [1, 1] && g.padding == [0, 0] && g.input == g.output;
@@ -23,7 +23,7 @@ impl Call<'_> {
         self.target() == Target::Shuffle && fits && g.groups == 1 && is_pointwise
     }
 
-    /// The convolution, or the gradient of its input, a product an image.
+    /// The convolution, or the gradient of its input, as a product for each image.
     pub(in crate::ops::conv) fn product(&self) -> Result<Kernels> {
         let g = self.geometry;
         let positions = g.output[0] * g.output[1];
@@ -41,7 +41,7 @@ impl Call<'_> {
         Product::new([&left, &right], self.output).kernels(variant).map(exchanged)
     }
 
-    /// The gradient of the weight, each `summed` images added up in one workgroup.
+    /// The gradient of the weight, with groups of `summed` images added up in one workgroup.
     pub(in crate::ops::conv) fn product_of_images(&self) -> Result<Kernels> {
         let g = self.geometry;
         let (rows, columns, depth) = (g.out_per_group, g.in_per_group, g.output[0] * g.output[1]);

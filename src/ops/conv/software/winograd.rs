@@ -1,15 +1,15 @@
 //! Winograd's minimal filtering on software adapters: F(4x4, 3x3), and F(3x3, 4x4) for the gradient of the weight.
 //!
-//! Such an adapter takes long to load and to store, so that transforming tiles number by number would cost what the products
-//! save. An invocation transforms eight neighbouring tiles, and loads and stores eight numbers at a time. The products are
-//! those of `matmul`, one of matrices for each of the 36 numbers that a tile becomes, with the tiles of several images side
-//! by side.
+//! Such an adapter takes long to load and to store, so that transforming tiles number by number would cost as much as the
+//! products save. An invocation transforms eight neighbouring tiles, and loads and stores eight numbers at a time. The products
+//! are those of `matmul`, one of matrices for each of a transformed tile's 36 numbers, with the tiles of several images side by
+//! side.
 //!
-//! The gradient of the weight is the sum over all tiles of a small convolution each: of a tile of the input, whose taps are
-//! the tile of 4 x 4 of the output's gradient that saw it.
+//! The gradient of the weight is the sum over all tiles of a small convolution: of a tile of the input, whose taps are the tile
+//! of 4 x 4 of the output's gradient that saw it.
 //!
-//! The error is that of `winograd`'s larger tiles and has its bound, but for gradients of the weight of few and small images:
-//! those of fewer than 170 terms err by up to 64 times f32's epsilon times the largest result.
+//! The error is that of `winograd`'s larger tiles and has its bound, except for gradients of the weight from few and small
+//! images: with fewer than 170 terms they err by up to 64 times f32's epsilon times the largest result.
 
 use crate::dtype::DType;
 use crate::error::Result;
@@ -28,7 +28,7 @@ const WEIGHT: &str = wgsl!("conv/conv2d_winograd_weight_eights");
 const BACKWARD_FILTER: &str = wgsl!("conv/conv2d_winograd_backward_filter_eights");
 const EIGHT: &str = wgsl!("lib/eight");
 
-/// The transform of F(3x3, 4x4)'s taps, in the template's function; that of its input stands there.
+/// The transform of F(3x3, 4x4)'s taps, in the template's function; the template has that of its input.
 const TRANSFORM_TAPS: &str = "
     let even = d[0] + d[2];
     let odd = d[1] + d[3];
@@ -37,7 +37,7 @@ const TRANSFORM_TAPS: &str = "
     return array(0.25 * d[0], (even + odd) / -6.0, (even - odd) / -6.0, far_even + far_odd, far_even - far_odd, d[3]);
 ";
 
-/// What loads a number from an array of eights.
+/// Loads a number from an array of groups of eight.
 const ONE_OF_INPUT: &str = "
     let pair = input[(params.input_offset + index) / 8u][index % 8u / 2u];
     return bitcast<f32>(u32(select(pair, pair >> 32u, index % 2u == 1u)));
@@ -46,19 +46,19 @@ const ONE_OF_INPUT: &str = "
 /// Rows and columns of a tile of results.
 const SIDE: usize = 4;
 
-/// Numbers that a tile becomes.
+/// Numbers of a transformed tile.
 const POSITIONS: usize = 36;
 
 /// Tiles that a sum of products runs over at a time: longer sums lose precision.
 const LONGEST_SUM: usize = 16_384;
 
-/// Bytes of tiles and products at a time, which should come from a core's second-level cache, and how many may be where a
-/// call is to make do with few kernels. The CIFAR network's step takes as long with 2 as with 4 MB, a quarter longer with 8
-/// and half as long again with 16; ResNet-18's of 8 images has its launches with 5.
+/// Bytes of tiles and products at a time, which should fit a core's second-level cache, and the limit for a call that should make
+/// do with few kernels. The CIFAR network's step takes as long with 2 as with 4 MB, a quarter longer with 8 and half as long
+/// again with 16; ResNet-18's of 8 images has its launches with 5.
 const CACHE: usize = 5 << 20;
 const MOST: usize = 2 * CACHE;
 
-/// Kernels that every pass takes, and those that each part of a batch does.
+/// Kernels of every pass, and those of each part of a batch.
 const LAUNCHES: usize = 1;
 const LAUNCHES_A_PART: usize = 3;
 
@@ -66,17 +66,17 @@ const LAUNCHES_A_PART: usize = 3;
 const ROWS: usize = 32;
 const COLUMNS: usize = 64;
 
-/// What the transforms cost of a channel's tile, in multiply-adds of strips: of an input, of one whose rows are no eights,
+/// Cost of transforming a channel's tile, in multiply-adds of strips: of an input, of one whose rows are not multiples of eight,
 /// and of an output.
 const SPREAD_COST: f64 = 600.0;
 const SINGLY_COST: f64 = 1_500.0;
 const OUTPUT_COST: f64 = 450.0;
 
-/// What transforming a pair of channels of the weight costs, and adding a product to that of an earlier part.
+/// Cost of transforming a pair of channels of the weight, and of adding a product to that of an earlier part.
 const WEIGHT_COST: f64 = 600.0;
 const ADDED_COST: f64 = 26.0;
 
-/// Eight neighbouring tiles, and how many such runs a plane has.
+/// Eight neighbouring tiles, and the number of such runs in a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Runs {
     /// Tiles down and across in a run.
@@ -86,7 +86,7 @@ struct Runs {
 }
 
 impl Runs {
-    /// Those of a plane of `size` results with the fewest tiles past its edges; of several, those that suit most sizes.
+    /// The runs of a plane of `size` results with the fewest tiles past its edges; of several, those that suit most sizes.
     fn of(size: [usize; 2]) -> Runs {
         let [four, eight, two] = [4, 8, 2].map(|across| {
             let run = [8 / across, across];
@@ -105,7 +105,7 @@ impl Runs {
         8 * self.of_plane()
     }
 
-    /// What the kernels are told of the planes of so many channels of some images.
+    /// Sets the constants for the planes of this many channels of some images.
     fn specialise(
         &self,
         mut kernel: Kernel,
@@ -128,7 +128,7 @@ impl Runs {
 
 /// Images whose tiles are transformed.
 struct Images {
-    /// Which input of the call they are.
+    /// Their input among the call's.
     input: usize,
     channels: usize,
     size: [usize; 2],
@@ -137,10 +137,10 @@ struct Images {
     takes: usize,
 }
 
-/// How the images of a pass go through.
+/// The division of a pass's images.
 struct Parts {
     runs: Runs,
-    /// Bytes of what the weight becomes, and of what an image's input and output become.
+    /// Bytes of the transformed weight, and of an image's transformed input and output.
     bytes: [usize; 3],
     /// Images at a time.
     images: usize,
@@ -155,7 +155,7 @@ impl Parts {
 }
 
 impl Call<'_> {
-    /// What an image costs of `batch` many, in multiply-adds of strips; nothing where the pass can't be computed so.
+    /// The cost of an image among `batch` images, in multiply-adds of strips; `None` if the pass can't be computed this way.
     pub(in crate::ops::conv) fn cost_of_eights(&self, batch: usize) -> Option<f64> {
         let spread = |size: [usize; 2]| if size[1].is_multiple_of(8) { SPREAD_COST } else { SINGLY_COST };
         let g = match self.pass {
@@ -198,7 +198,7 @@ impl Call<'_> {
         }
     }
 
-    /// How the images of the convolution `g` go through, or those of the gradient of its weight.
+    /// The division of the images of the convolution `g`, or of the gradient of its weight.
     fn batch_parts(&self, g: &Geometry) -> Result<Parts> {
         let runs = Runs::of(g.output);
         let plane = 4 * POSITIONS * runs.tiles() * g.groups;
@@ -208,7 +208,7 @@ impl Call<'_> {
         let cached = self.images(bytes, CACHE + weight)?;
         let (most, wanted) = match self.pass {
             Pass::BackwardFilter => (images.min((LONGEST_SUM / runs.tiles()).max(1)), cached),
-            // As many as fill a workgroup with columns, where the tiles of fewer would not.
+            // As many as fill a workgroup with columns, if the tiles of fewer would not.
             _ => (images, cached.next_multiple_of(COLUMNS / greatest_common_divisor(COLUMNS, runs.tiles()))),
         };
         let launches = self.budget.launches.saturating_sub(LAUNCHES) / LAUNCHES_A_PART;
@@ -216,7 +216,7 @@ impl Call<'_> {
         Ok(Parts { runs, bytes, images: wanted.max(fewest).min(most) })
     }
 
-    /// The convolution `g` that the pass is.
+    /// The convolution `g` of the pass.
     fn convolution_eights(&self, g: &Geometry) -> Result<Kernels> {
         let parts = self.batch_parts(g)?;
         let batch = POSITIONS * g.groups;
@@ -333,7 +333,7 @@ impl Call<'_> {
         if self.output.dtype == DType::F32 { kernel.stores_eights() } else { kernel }
     }
 
-    /// The results of so many images from their products.
+    /// The results of this many images from their products.
     fn output_eights(&self, g: &Geometry, runs: &Runs, [first, images]: [usize; 2]) -> Kernel {
         let channels = g.groups * g.out_per_group;
         let invocations = images * channels * runs.of_plane();
@@ -350,17 +350,17 @@ impl Call<'_> {
     }
 }
 
-/// Whether eights can be loaded from multiples of eight on.
+/// True if aligned groups of eight can be loaded.
 fn lies_in_eights(layout: &Layout) -> bool {
     layout.dtype == DType::F32 && layout.offset.is_multiple_of(8)
 }
 
-/// Lets a kernel store what it transforms in eights, by such a body of a hook.
+/// Lets a kernel store transformed tiles eight numbers at a time, by this body of a hook.
 fn stores_tiles(kernel: Kernel, hook: &'static str, body: &str) -> Kernel {
     kernel.alias("Transformed", "vec4<u64>").hook(hook, body)
 }
 
-/// Lets a kernel load products in eights.
+/// Lets a kernel load products eight at a time.
 fn loads_products(kernel: Kernel) -> Kernel {
     kernel.alias("Transformed", "vec4<u64>").hook("load_products_eight", "return floats_of(products[index / 8u]);")
 }
@@ -370,7 +370,7 @@ fn matrices(batch: usize, rows: usize, columns: usize) -> Result<Layout> {
     Ok(Layout::contiguous(Shape::new(&[batch, rows, columns])?, DType::F32))
 }
 
-/// A batch of matrices whose columns lie in memory one after the other.
+/// A batch of matrices with contiguous columns.
 fn turned(batch: usize, rows: usize, columns: usize) -> Result<Layout> {
     let shape = Shape::new(&[batch, rows, columns])?;
     Ok(Layout::strided(shape, &[rows * columns, 1, rows], 0, DType::F32))
