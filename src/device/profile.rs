@@ -152,3 +152,18 @@ impl AdapterProfile {
         self.invocations_to_fill.div_ceil(workgroup)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plans, and so the last bits of results, follow from these.
+    #[test]
+    fn costs_of_words_and_launches_stay() {
+        let costs = |roofline: Roofline| [roofline.word(), roofline.cached_word(), roofline.launch()].map(f64::round);
+        assert_eq!(costs(Roofline::SOFTWARE), [32.0, 32.0, 65_536.0]);
+        assert_eq!(costs(Roofline::INTEGRATED), [50.0, 4.0, 1e7]);
+        assert_eq!(costs(Roofline::DISCRETE), [40.0, 4.0, 1e8]);
+        assert_eq!(costs(Roofline::UNKNOWN), [40.0, 4.0, 2.5e7]);
+    }
+}
