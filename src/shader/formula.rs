@@ -175,8 +175,8 @@ const TYPES: [&str; 4] = ["F", "I", "U", "B"];
 const MOST_MIXED: usize = 4;
 
 impl Facts {
-    /// The types of the operands are those with which the expression is valid; floats, if several are. An expression that is
-    /// valid with none has the facts that let the planner do the least with it.
+    /// Tries types for the operands, floats first, until the expression is valid. An expression that is valid with none gets
+    /// the facts with which the planner fuses least; the compilation of its kernel reports it.
     fn of(expression: &str, library: &[&str]) -> Facts {
         let operand = |slot| match slot {
             Slot::Operand(operand) => Some(operand + 1),
@@ -195,7 +195,7 @@ impl Facts {
             .unwrap_or(Facts { cost: DEAR, is_scalar: false, is_positional: true })
     }
 
-    /// The facts that the module of an expression shows, if it is valid.
+    /// The facts of the last function of a module; `None` if the module is not valid.
     fn parsed(source: &str, width: u64) -> Option<Facts> {
         let module = wgsl::parse_str(source).ok()?;
         let function = &module.functions.iter().last()?.1;
