@@ -5,6 +5,7 @@ mod common;
 
 #[path = "../common/allocations.rs"]
 mod allocations;
+mod architecture;
 mod caches;
 mod depth;
 mod flush;
