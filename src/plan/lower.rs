@@ -1,13 +1,13 @@
 //! The planner's passes, from a recorded graph to a plan, in the order in which they run.
 //!
-//! Analysis tells what the schedule says, clustering which calls are one kernel and when their results are needed, codegen
-//! writes the kernels, and assignment finds their buffers. Three loops ask for another plan where one takes too many
-//! launches or too much memory.
+//! Analysis reads the schedule, clustering decides which calls are one kernel and when their results are needed, codegen writes
+//! the kernels, and assignment finds their buffers. Three loops ask for another plan if one takes too many launches or too much
+//! memory.
 //!
 //! A pointwise operation gets into a convolution's load like this: `Passes::cluster` calls `fuse`, which proposes the pair
-//! (`Fusion::join_producers`), asks whether it may be (`Legality::check_loads`) and whether it pays
-//! (`Legality::pays_in_loads`, in `cost`). `Passes::emit` then has `fuse_loads::emit` write the body of the template's load hook, and
-//! `fuse_stores::emit` of its store hook.
+//! (`Fusion::join_producers`), checks that it is legal (`Legality::check_loads`) and that it pays (`Legality::pays_in_loads`, in
+//! `cost`). `Passes::emit` then has `fuse_loads::emit` write the body of the template's load hook, and `fuse_stores::emit` of
+//! its store hook.
 
 use crate::device::Gpu;
 use crate::error::Result;
@@ -25,10 +25,10 @@ use crate::plan::codegen::{fuse_stores, pack, pointwise, rows};
 use crate::plan::memory::assign::{Assigner, Plan, Unit};
 use crate::tune::Tuner;
 
-/// How often clusters are formed anew to stay within a memory budget.
+/// Most times that clusters are formed again to stay within a memory budget.
 const MOST_BUDGET_ROUNDS: usize = 3;
 
-/// How often kernels are asked to do with smaller temporaries.
+/// Most times that kernels are chosen again for smaller temporaries.
 const MOST_WORKSPACE_ROUNDS: usize = 3;
 
 pub(in crate::plan) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
@@ -58,7 +58,7 @@ pub(in crate::plan) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> R
     assigner.finish(order.notes)
 }
 
-/// What the passes work on.
+/// The state of the passes.
 struct Passes<'a> {
     wiring: &'a Wiring<'a>,
     gpu: &'a Gpu,
@@ -68,12 +68,12 @@ struct Passes<'a> {
     budget: Option<u64>,
 }
 
-/// Clusters in the order in which they run, and when what they compute is needed.
+/// Clusters in the order in which they run, with the live ranges of their results.
 struct Order {
     clusters: Vec<Cluster>,
     destinations: Destinations,
     liveness: Liveness,
-    /// Why calls were not fused, and which values are computed again.
+    /// Reasons why calls were not fused, and values that are computed again.
     notes: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ impl<'a> Passes<'a> {
         Order { clusters, destinations, liveness, notes }
     }
 
-    /// Writes the kernels of all clusters and assigns buffers to what they read and write.
+    /// Writes the kernels of all clusters and assigns buffers to their inputs and outputs.
     fn assign(&self, order: &Order) -> Result<Assigner<'a>> {
         let mut assigner = Assigner::new(self.wiring, self.gpu, &order.destinations);
         for at in 0..order.clusters.len() {
@@ -139,7 +139,7 @@ impl<'a> Passes<'a> {
         Ok(emitted)
     }
 
-    /// Chooses kernels with fewer launches where a plan takes too many. True if it has chosen any.
+    /// Chooses kernels with fewer launches if a plan takes too many. True if it has chosen any.
     fn reduce_launches(&mut self, order: &Order, assigner: &Assigner) -> Result<bool> {
         let budgets = assigner.launch_budgets();
         for &(at, budget) in &budgets {
@@ -148,15 +148,15 @@ impl<'a> Passes<'a> {
         Ok(!budgets.is_empty())
     }
 
-    /// Lowers the budget by what a plan takes beyond the device's, since buffers are larger than the values in them. False
-    /// if the plan fits.
+    /// Lowers the budget by the plan's excess over the device's, since buffers are larger than the values in them. False if the
+    /// plan fits.
     fn reduce_budget(&mut self, assigner: &Assigner) -> bool {
         let excess = self.gpu.memory_budget().map_or(0, |most| assigner.bytes().saturating_sub(most));
         self.budget = self.budget.map(|budget| budget.saturating_sub(excess));
         excess > 0
     }
 
-    /// Chooses kernels with smaller temporaries where these make a plan take more memory. True if any do with less.
+    /// Chooses kernels with smaller temporaries if these make a plan take more memory. True if any do with less.
     fn reduce_workspaces(&mut self, order: &Order, assigner: &Assigner) -> Result<bool> {
         let mut is_less = false;
         for (at, budget) in assigner.workspace_budgets() {
@@ -175,7 +175,7 @@ mod tests {
     use crate::ops::{BatchNormOptions, Conv2dOptions};
     use crate::plan::Planner;
 
-    /// The cost of what a step of residual blocks runs.
+    /// The cost of the kernels of a step of residual blocks.
     fn cost(blocks: usize, disable: Disable) -> Result<u64> {
         let options = DeviceOptions::default().noop(Noop::default()).disable(disable);
         let device = Device::with_options(&options)?;

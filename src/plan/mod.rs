@@ -20,13 +20,13 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Plans kept: a program whose graph never repeats must not fill memory. Those that were not used for longest go.
+/// Plans kept: a program whose graph never repeats must not fill memory. Those unused for longest are dropped.
 const MOST_PLANS: usize = 512;
 
 /// Calls of all plans that are kept: a plan takes some hundred bytes of memory for each.
 const MOST_CALLS: usize = 1 << 18;
 
-/// Bind groups that all plans keep together, and made since the last look after which that is looked at.
+/// Bind groups that all plans keep together, and the number of new ones after which that is checked.
 const MOST_BIND_GROUPS: usize = 1 << 14;
 const BIND_GROUPS_A_LOOK: u64 = 1 << 12;
 
@@ -34,7 +34,7 @@ const BIND_GROUPS_A_LOOK: u64 = 1 << 12;
 struct Cached {
     plan: Plan,
     memory: Mutex<Memory>,
-    /// What its fingerprint stands for, in debug builds.
+    /// Its structure, to compare with in debug builds.
     structure: Vec<u8>,
 }
 
@@ -44,11 +44,11 @@ pub(crate) struct Planner {
     tuner: Tuner,
     /// Plans by the structure of their graph.
     plans: Mutex<Cache<Fingerprint, Arc<Cached>>>,
-    /// Bind groups made when it was last looked at how many are kept.
+    /// Number of bind groups made at the last check.
     bound: AtomicU64,
     planned: AtomicU64,
     runs: AtomicU64,
-    /// What the last plan that ran needs.
+    /// The memory of the last plan that ran.
     bytes_planned: AtomicU64,
     profiler: Profiler,
     log: Log,
@@ -80,7 +80,7 @@ impl Planner {
         &self.tuner
     }
 
-    /// Forgets all plans, so that the next ones choose their kernels anew.
+    /// Forgets all plans, so that kernels are chosen again.
     pub fn forget_plans(&self) {
         self.plans.lock().clear();
     }
@@ -107,7 +107,7 @@ impl Planner {
         self.gpu.compile(plan.steps.iter().map(|step| &step.pipeline))?;
         if let Some(tuning) = self.tuner.settle() {
             self.log.tuning(&tuning);
-            // Candidates left buffers there that nobody else may need.
+            // Candidates left buffers there that may not be needed again.
             self.gpu.empty_pool();
         }
         let number = self.planned.fetch_add(1, Ordering::Relaxed);
@@ -119,7 +119,7 @@ impl Planner {
         let has_many_calls = |plans: &Cache<_, Arc<Cached>>| {
             plans.iter().map(|(_, cached)| cached.plan.calls.len()).sum::<usize>() > MOST_CALLS
         };
-        // Pipelines last as long as plans run them.
+        // Pipelines live as long as plans run them.
         while plans.len() > 1 && (has_many_calls(&plans) || self.gpu.has_many_pipelines()) {
             let most = plans.len() / 4 * 3;
             plans.trim(most.max(1), |_| true);
@@ -127,7 +127,7 @@ impl Planner {
         Ok(cached)
     }
 
-    /// Leaves bind groups, which the driver keeps memory for, to the plans that ran last.
+    /// Leaves bind groups, which take the driver's memory, to the plans that ran last.
     fn bound_bind_groups(&self) {
         let bound = self.gpu.stats().bind_groups;
         if bound < self.bound.load(Ordering::Relaxed) + BIND_GROUPS_A_LOOK {

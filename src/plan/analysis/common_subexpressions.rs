@@ -4,9 +4,9 @@ use crate::graph::{Edge, Schedule};
 use crate::plan::analysis::key;
 use std::collections::HashMap;
 
-/// For each node the first node that computes the same; itself where there is none.
+/// For each node the first node that computes the same value; itself if there is none.
 ///
-/// Calls with scalars stand for themselves: the numbers may differ in the next run of the same plan.
+/// Calls with scalars represent themselves: the numbers may differ in the next run of the same plan.
 pub(in crate::plan) fn representatives(schedule: &Schedule) -> Vec<usize> {
     let mut first: HashMap<(Vec<u8>, Vec<Edge>), usize> = HashMap::new();
     let mut same: Vec<usize> = Vec::with_capacity(schedule.nodes.len());
@@ -27,7 +27,7 @@ pub(in crate::plan) fn representatives(schedule: &Schedule) -> Vec<usize> {
     same
 }
 
-/// An edge to the representative of what it leads to.
+/// An edge to the representative of its target.
 pub(in crate::plan) fn resolve(edge: Edge, same: &[usize]) -> Edge {
     match edge {
         Edge::Node { index, output } => Edge::Node { index: same[index], output },

@@ -1,15 +1,15 @@
-//! What a kernel runs over: rows of elements, and how a linear index splits into the two.
+//! The domain of a kernel: rows of elements, and the split of a linear index into the two.
 
 use crate::shader::index_expr;
 use crate::shape::{Layout, Shape};
 use std::cmp::Reverse;
 
-/// Sizes and strides, outermost first; dimensions that step alike count as one, those of size 1 not at all.
+/// Sizes and strides, outermost first; dimensions that step alike are merged, those of size 1 omitted.
 pub(in crate::plan) fn steps(layout: &Layout) -> Vec<(usize, usize)> {
     merged(layout.shape.iter().copied().zip(layout.strides().iter().copied()))
 }
 
-/// Some dimensions of a layout as [`steps`], in the order in which they lie in memory.
+/// Some dimensions of a layout as [`steps`], in their order in memory.
 pub(in crate::plan) fn steps_in_memory(layout: &Layout, is_one: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
     let sizes = layout.shape.iter().copied().zip(layout.strides().iter().copied());
     let mut sizes: Vec<(usize, usize)> =
@@ -39,15 +39,15 @@ pub(in crate::plan) struct Domain {
     pub rows: usize,
     /// Elements of a row.
     pub length: usize,
-    /// Elements that a row has of each index of the outermost dimension, where that is part of a row and no single one: a
-    /// shorter last batch changes the length then, and not this.
+    /// Elements of a row for each index of the outermost dimension, if that is part of a row and there are others: a shorter last
+    /// batch then changes the length, and not this.
     pub length_each: Option<usize>,
 }
 
-/// What the four numbers of a vector are.
+/// The four numbers of a vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::plan) enum Wide {
-    /// There are no vectors: one number.
+    /// No vectors: one number.
     Single,
     /// Neighbouring elements of a row; the last ones may be missing where `ragged`.
     Elements { ragged: bool },
@@ -83,13 +83,13 @@ impl Domain {
         self.rows * self.length
     }
 
-    /// Whether a layout over the whole domain shows each row's one value to all of its elements.
+    /// True if a layout over the whole domain shows each row's one value to all of its elements.
     pub fn is_row_value(&self, layout: &Layout) -> bool {
         layout.offset == 0 && steps(layout) == self.row_of
     }
 
-    /// The values that lie in the order of the rows, where a layout shows those: one for each row, or, without
-    /// `of_rows`, for each element that of its row.
+    /// The values in the order of the rows, if a layout shows those: one for each row, or, without `of_rows`, for each element
+    /// that of its row.
     pub fn row_values(&self, layout: &Layout, of_rows: bool) -> Option<Layout> {
         let shows = if of_rows {
             layout.is_contiguous() && layout.shape.numel() == self.rows
@@ -100,7 +100,7 @@ impl Domain {
         Some(Layout::strided(shape, &[1], layout.offset, layout.dtype))
     }
 
-    /// Whether neighbours in memory belong to one row.
+    /// True if neighbours in memory belong to one row.
     pub fn rows_are_runs(&self) -> bool {
         self.row_of.last().is_none_or(|&(_, stride)| stride == 0)
     }
@@ -115,7 +115,7 @@ impl Domain {
         }
     }
 
-    /// Whether eight neighbours from a multiple of eight on belong to one row.
+    /// True if each aligned group of eight neighbours belongs to one row.
     pub fn has_eights(&self) -> bool {
         match self.wide() {
             Wide::Elements { ragged } => ragged || self.row_of.last().is_some_and(|(size, _)| size % 8 == 0),
@@ -123,7 +123,7 @@ impl Domain {
         }
     }
 
-    /// For rows or for elements: the sizes and the distances in memory of the dimensions they count through.
+    /// The sizes and the distances in memory of the dimensions that rows, or elements, count through.
     fn part(&self, of_rows: bool) -> Vec<(usize, usize)> {
         let mut part = Vec::new();
         let mut distance = 1;
@@ -137,8 +137,8 @@ impl Domain {
         part
     }
 
-    /// How far rows and elements lie apart, where both step evenly; then these numbers are parameters, and one
-    /// kernel serves many shapes.
+    /// The distances between rows and between elements, if both are even; then these numbers are parameters, and one kernel
+    /// serves many shapes.
     pub fn even(&self) -> Option<(usize, usize)> {
         match (&self.part(true)[..], &self.part(false)[..]) {
             ([] | [_], [] | [_]) => {
@@ -157,7 +157,7 @@ impl Domain {
         index_expr("row", &self.part(true), row)
     }
 
-    /// The WGSL expression of how far from there an element is.
+    /// The WGSL expression of an element's distance from there.
     pub fn distance(&self, element: &str) -> String {
         match self.even() {
             Some(_) if self.rows_are_runs() => element.to_string(),

@@ -4,7 +4,7 @@ use crate::graph::{Edge, Fingerprint, Fingerprinter, Op, Schedule, write_operati
 use crate::shape::Layout;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Collects what is hashed instead of hashing it, so that structures are compared whole.
+/// Collects the hashed bytes instead of hashing them, so that structures are compared whole.
 #[derive(Default)]
 struct Bytes(Vec<u8>);
 
@@ -17,15 +17,15 @@ impl Hasher for Bytes {
     }
 }
 
-/// Everything of a call that its kernel depends on; not its scalars, which are data.
+/// Writes everything in a call that its kernel depends on; not its scalars, which are data.
 pub(in crate::plan) fn operation(op: &dyn Op) -> Vec<u8> {
     let mut bytes = Bytes::default();
     write_operation(op, &mut bytes);
     bytes.0
 }
 
-/// All that a view is, besides what it shows, where it shows the whole of it in some order: its layout. Others begin at
-/// a place that is data, and may begin at another in the next run.
+/// A view's whole identity besides its input, if it shows all of that in some order: its layout. The offset of any other view is
+/// data, and may differ in the next run.
 pub(in crate::plan) fn view(shown: &Layout, output: &Layout) -> Option<Vec<u8>> {
     let steps = output.shape.iter().zip(output.strides()).filter(|&(&size, &stride)| size != 1 && stride != 0);
     let mut steps: Vec<(usize, usize)> = steps.map(|(&size, &stride)| (stride, size)).collect();
@@ -42,7 +42,7 @@ pub(in crate::plan) fn view(shown: &Layout, output: &Layout) -> Option<Vec<u8>> 
     (covered == shown.shape.numel() && shown.is_contiguous()).then_some(bytes.0)
 }
 
-/// A fingerprint that schedules have in common that differ in sizes alone.
+/// A fingerprint that is equal for schedules that differ in sizes alone.
 pub(in crate::plan) fn family(schedule: &Schedule) -> u64 {
     let mut state = DefaultHasher::new();
     for (i, node) in schedule.nodes.iter().enumerate() {
@@ -51,7 +51,7 @@ pub(in crate::plan) fn family(schedule: &Schedule) -> u64 {
     state.finish()
 }
 
-/// The key of a schedule in the plan cache. Each call's own part of it was made when the call was recorded.
+/// The key of a schedule in the plan cache. Each call's part of it was made when the call was recorded.
 pub(in crate::plan) fn fingerprint(schedule: &Schedule) -> Fingerprint {
     let mut state = Fingerprinter::new();
     write_sources(schedule, &mut state);
@@ -71,7 +71,7 @@ pub(in crate::plan) fn fingerprint(schedule: &Schedule) -> Fingerprint {
     state.fingerprint()
 }
 
-/// The same, byte by byte: what a fingerprint stands for. In the memory of an earlier one.
+/// The structure behind a fingerprint, byte by byte. Reuses the memory of an earlier one.
 pub(in crate::plan) fn structure(schedule: &Schedule, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.clear();
     let mut state = Bytes(bytes);

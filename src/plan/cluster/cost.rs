@@ -10,10 +10,10 @@ use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
 use std::collections::HashSet;
 
-/// Words that an element moves more where it is stored: its store, and the load of what it is computed from.
+/// Additional words that a stored element moves: its store, and the load of its operand.
 const SAVED: u64 = 2;
 
-/// Computing in its loads may add one part in so many of a kernel's work.
+/// Computing in loads may add one part in this many to a kernel's work.
 const WORK_FRACTION: u64 = 16;
 
 /// Bytes of the distinct elements of a layout.
@@ -64,7 +64,7 @@ impl Legality<'_> {
                 }
             }
         }
-        // One load there is anyway, of neighbours as they lie in memory.
+        // There is one load anyway, of neighbours in memory.
         let is_flat = |layout: &Layout| layout.is_contiguous() && layout.shape.numel() == shape.numel();
         let is_there = read.iter().any(|(_, layout)| is_flat(layout));
         cost += cached_word * (read.len() - usize::from(is_there)) as u64;
@@ -81,7 +81,7 @@ impl Legality<'_> {
         [roofline.word(), roofline.cached_word(), roofline.launch()].map(nearest::<u64>)
     }
 
-    /// The arithmetic of a call that has no kernels of its own.
+    /// The arithmetic of a call without kernels of its own.
     fn computed(&self, member: usize) -> u64 {
         let wiring = self.wiring;
         match wiring.schedule.nodes[member].op.class() {

@@ -1,4 +1,4 @@
-//! Which calls can be one kernel.
+//! Decides if calls can be one kernel.
 
 use crate::device::Adapter;
 use crate::graph::{Class, Edge};
@@ -10,10 +10,10 @@ use crate::plan::cluster::{Cluster, Kind};
 use crate::shader::Kernels;
 use std::collections::BTreeSet;
 
-/// Calls of one kernel, so that compiling it stays quick.
+/// Most calls of one kernel, so that compiling it stays quick.
 const MOST_CALLS_PER_KERNEL: usize = 48;
 
-/// The rules that calls of one kernel must meet, and what they depend on.
+/// The rules that calls of one kernel must meet, and their inputs.
 pub(in crate::plan) struct Legality<'a> {
     pub wiring: &'a Wiring<'a>,
     pub adapter: &'a Adapter,
@@ -21,7 +21,7 @@ pub(in crate::plan) struct Legality<'a> {
 }
 
 impl Legality<'_> {
-    /// A cluster of these calls, of which `copies` are stored elsewhere, or why there is none.
+    /// A cluster of these calls, of which `copies` are stored elsewhere, or the reason why there is none.
     pub fn cluster(&self, members: BTreeSet<usize>, copies: BTreeSet<usize>) -> Result<Cluster, &'static str> {
         let nodes = &self.wiring.schedule.nodes;
         let mut call = None;
@@ -77,7 +77,7 @@ impl Legality<'_> {
             Kind::Call(_) => true,
             Kind::Pointwise => false,
         };
-        // What a call's kernels load has sizes of its own.
+        // The loads of a call's kernels have sizes of their own.
         let sized = match &cluster.kind {
             Kind::Call(call) => cluster.behind(wiring, *call),
             _ => cluster.members.clone(),
@@ -115,7 +115,7 @@ impl Legality<'_> {
         Ok(())
     }
 
-    /// Whether what one member computes reaches another without going through memory.
+    /// Checks that one member's value reaches another without going through memory.
     fn check_edge(
         &self,
         cluster: &Cluster,
@@ -126,7 +126,7 @@ impl Legality<'_> {
         let wiring = self.wiring;
         let edge = wiring.schedule.edges[consumer][argument];
         if matches!(cluster.kind, Kind::Call(call) if call == consumer || cluster.side_sum(wiring) == Some(consumer)) {
-            // Through any view: its kernels say which element they load.
+            // Through any view: its kernels determine the loaded element.
             return Ok(());
         }
         if wiring.root(edge) != (Edge::Node { index: producer, output: 0 }) {
@@ -148,8 +148,8 @@ impl Legality<'_> {
         }
     }
 
-    /// Whether the kernels of a call load the arguments that the cluster computes through hooks that the planner may
-    /// rewrite, and not too often for that.
+    /// Checks that the kernels of a call load the arguments that the cluster computes through hooks that the planner may rewrite,
+    /// and not too often for that.
     fn check_loads(&self, cluster: &Cluster, call: usize, behind: &BTreeSet<usize>) -> Result<(), &'static str> {
         let wiring = self.wiring;
         for argument in 0..wiring.schedule.edges[call].len() {
@@ -178,7 +178,7 @@ impl Legality<'_> {
         Ok(())
     }
 
-    /// Whether the kernels of a call store their first output through the hook that the planner may rewrite.
+    /// Checks that the kernels of a call store their first output through the hook that the planner may rewrite.
     fn check_stores(&self, cluster: &Cluster, behind: &BTreeSet<usize>) -> Result<(), &'static str> {
         let is_changed = !behind.is_empty() || cluster.side_sum(self.wiring).is_some();
         let kernels = self.kernels(cluster).ok_or("no kernels")?;
@@ -195,7 +195,7 @@ impl Legality<'_> {
         self.kernels(cluster).map_or(0, |kernels| kernels.temporaries.iter().sum())
     }
 
-    /// Whether kernels of a call can add up what another call does.
+    /// True if kernels of a call can also compute another call's sum.
     pub fn sums(&self, call: usize, sum: usize) -> bool {
         let Some((input, dim)) = self.kernels.summed(call) else { return false };
         let wiring = self.wiring;
@@ -217,7 +217,7 @@ impl Legality<'_> {
         let outputs = self.outputs(cluster, |_| true);
         let inputs = cluster.inputs(self.wiring).len();
         match cluster.kind {
-            // The kernels bind the call's inputs themselves, and its outputs whether anything reads them or not.
+            // The kernels bind the call's inputs themselves, and its outputs even if nothing reads them.
             Kind::Call(call) => {
                 let own = self.kernels(cluster).into_iter().flat_map(|kernels| &kernels.kernels);
                 let own = own.map(|kernel| kernel.bindings.len()).max().unwrap_or(0);
@@ -233,7 +233,7 @@ impl Legality<'_> {
         }
     }
 
-    /// How many values of these members others read, or are kept.
+    /// Number of values of these members that others read, or that are kept.
     fn outputs(&self, cluster: &Cluster, of: impl Fn(usize) -> bool) -> usize {
         let roots = cluster.core().filter(|&member| of(member)).flat_map(|member| {
             (0..self.wiring.schedule.nodes[member].outputs.len()).map(move |output| (member, output))
@@ -241,7 +241,7 @@ impl Legality<'_> {
         roots.filter(|&(index, output)| self.is_wanted(cluster, Edge::Node { index, output })).count()
     }
 
-    /// True where others read a value of a cluster, or it is kept.
+    /// True if others read a value of a cluster, or it is kept.
     pub fn is_wanted(&self, cluster: &Cluster, root: Root) -> bool {
         let Edge::Node { index, .. } = root else { return false };
         let mut readers = self
@@ -251,7 +251,7 @@ impl Legality<'_> {
             .filter(|&&(node, argument)| self.wiring.argument(node, argument) == root);
         self.wiring.is_kept(root)
             || readers.any(|&(node, _)| {
-                // Where a user is computed again by its own users, those read the value too.
+                // If a user is computed again by its own users, those read the value too.
                 let copied = cluster.copies.contains(&node);
                 !cluster.members.contains(&node)
                     || copied && self.is_wanted(cluster, Edge::Node { index: node, output: 0 })

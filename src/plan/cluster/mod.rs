@@ -1,4 +1,4 @@
-//! Which calls become one kernel, in which order kernels run, and where their results have to be.
+//! Decides which calls become one kernel, the order of kernels, and the destinations of their results.
 
 pub(super) mod cost;
 pub(super) mod destinations;
@@ -15,10 +15,10 @@ use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 
-/// What a set of calls is carried out by.
+/// The kind of kernel that carries out a set of calls.
 #[derive(Clone, Debug)]
 pub(in crate::plan) enum Kind {
-    /// The kernels of one call, the pointwise rest in their loads and stores, and the sum of one of its arguments on the
+    /// The kernels of one call; its pointwise companions in their loads and stores, and the sum of one of its arguments on the
     /// side.
     Call(usize),
     /// A kernel over elements.
@@ -27,7 +27,7 @@ pub(in crate::plan) enum Kind {
     Rows(Domain),
 }
 
-/// A set of calls that run as one.
+/// A set of calls that run as one kernel.
 #[derive(Clone, Debug)]
 pub(in crate::plan) struct Cluster {
     /// Ascending.
@@ -43,7 +43,8 @@ impl Cluster {
         self.members.difference(&self.copies).copied()
     }
 
-    /// Whether a member has a value for each element, or for each row. Others than rows have elements alone.
+    /// True if a member has a value for each element, and not for each row. Clusters other than `Rows` have only per-element
+    /// values.
     pub fn is_full(&self, wiring: &Wiring, member: usize) -> bool {
         match (&self.kind, wiring.schedule.nodes[member].op.class()) {
             (Kind::Rows(_), Class::Rows { formula, .. }) => formula.whole,
@@ -53,13 +54,13 @@ impl Cluster {
         }
     }
 
-    /// The sum that a call's kernels add up on the side, where they do.
+    /// The sum that a call's kernels compute on the side, if they do.
     pub fn side_sum(&self, wiring: &Wiring) -> Option<usize> {
         let is_sum = |&&member: &&usize| wiring.row_formula(member).is_some();
         self.members.iter().find(is_sum).copied().filter(|_| matches!(self.kind, Kind::Call(_)))
     }
 
-    /// The member that computes what an argument shows, if it is one.
+    /// The member that computes an argument's value, if there is one.
     pub fn producer(&self, wiring: &Wiring, node: usize, argument: usize) -> Option<usize> {
         match wiring.argument(node, argument) {
             Edge::Node { index, .. } if self.members.contains(&index) => Some(index),
@@ -67,7 +68,7 @@ impl Cluster {
         }
     }
 
-    /// How a member reads an argument, and whether that is one value for each row.
+    /// The layout through which a member reads an argument, and true if that is one value for each row.
     pub fn shown(&self, wiring: &Wiring, node: usize, argument: usize) -> (Layout, bool) {
         let layout = *wiring.layout(wiring.schedule.edges[node][argument]);
         let Kind::Rows(domain) = &self.kind else { return (layout, false) };
@@ -78,7 +79,7 @@ impl Cluster {
         }
     }
 
-    /// These members and those that they are computed from, as far as no kernels of a call lie between.
+    /// These members and their inputs among the members, up to the kernels of a call.
     pub fn upstream(&self, wiring: &Wiring, mut open: Vec<usize>) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         while let Some(member) = open.pop() {
@@ -90,20 +91,19 @@ impl Cluster {
         found
     }
 
-    /// The members that are computed where the kernels of `call` load an argument.
+    /// The members that are computed in the loads of an argument by the kernels of `call`.
     pub fn before(&self, wiring: &Wiring, call: usize, argument: usize) -> BTreeSet<usize> {
         self.upstream(wiring, self.producer(wiring, call, argument).into_iter().collect())
     }
 
-    /// The members that are computed where the kernels of `call` store their result.
+    /// The members that are computed in the stores of the kernels of `call`.
     pub fn behind(&self, wiring: &Wiring, call: usize) -> BTreeSet<usize> {
         let arguments = 0..wiring.schedule.edges[call].len();
         let before: BTreeSet<usize> = arguments.flat_map(|argument| self.before(wiring, call, argument)).collect();
         self.upstream(wiring, self.members.difference(&before).copied().collect())
     }
 
-    /// The arguments of members that come from elsewhere and are read from memory, each stored value through each
-    /// layout once.
+    /// The arguments of members that are read from memory, each stored value through each layout once.
     pub fn inputs(&self, wiring: &Wiring) -> Vec<(usize, usize)> {
         let mut seen: Vec<(Root, Layout)> = Vec::new();
         let mut inputs = Vec::new();

@@ -1,5 +1,5 @@
-//! Values computed a second time, just before the backward pass reads them, instead of being kept from the forward
-//! pass: pointwise ones, of what is in memory at that time all the same, and copies, of what they were copied from.
+//! Values computed again just before the backward pass reads them, instead of being kept from the forward pass: pointwise values,
+//! from those that are in memory at that time anyway, and copies, from their sources.
 
 use crate::graph::Edge;
 use crate::number::nearest;
@@ -9,25 +9,23 @@ use crate::plan::cluster::liveness::{LiveRange, Liveness};
 use crate::plan::cluster::{Cluster, Kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// Calls that are computed again together.
+/// Most calls that are computed again together.
 const MOST_CALLS: usize = 8;
 
-/// Of this many parts of the peak, a value that is worth a launch is one at least; of as many as there are clusters, where
-/// those are more.
+/// A value that is worth a launch is at least one part in this many of the peak; or in the number of clusters, if that is larger.
 const LEAST_PART: usize = 256;
 
-/// The part of a plan's own time that computing again may take.
+/// The part of a plan's own time that recomputation may take.
 const SHARE: u64 = 20;
 
-/// Values that are computed again one from the other: in a longer chain all of them would be in memory at once.
+/// Longest chain of values that are computed again one from the other: in a longer one all of them would be in memory at once.
 const LONGEST_CHAIN: usize = 3;
 
-/// Rounds of looking where the peak is by now.
+/// Rounds of finding the current peak.
 const MOST_ROUNDS: usize = 16;
 
-/// Computes values again that would lie in memory where most of it is needed, and neither come from there nor are read
-/// there: those that save most for their cost, as far as the plan's time allows, and beyond that while it takes more than
-/// `budget` bytes. Says which.
+/// Recomputes values that would be in memory at the peak without being stored or read there: those that save most for their cost,
+/// as far as the plan's time allows, and beyond that while the plan takes more than `budget` bytes. Notes which.
 pub(in crate::plan) fn rematerialise(
     legality: &Legality,
     clusters: &mut Vec<Cluster>,
@@ -43,7 +41,7 @@ pub(in crate::plan) fn rematerialise(
         let excess = room.map_or(0, |room| bytes.saturating_sub(room));
         let least = if excess > 0 { 1 } else { bytes.div_ceil(LEAST_PART.max(clusters.len())) };
         let mut values: Vec<Root> = round.across(peak).filter(|&root| round.bytes(root) >= least).collect();
-        // From the last on, so that whoever is computed again has read what it is computed from.
+        // From the last on, so that a value that is computed again has read its operands.
         values.sort_unstable_by(|a, b| b.cmp(a));
         values.iter().for_each(|&root| round.compute_again(root, peak));
         let affordable = round.affordable(left, excess);
@@ -71,7 +69,7 @@ pub(in crate::plan) fn rematerialise(
     notes
 }
 
-/// Bytes of what earlier runs left, which is there all the time.
+/// Bytes of values of earlier runs, which are in memory all the time.
 fn source_bytes(wiring: &Wiring) -> usize {
     wiring.schedule.sources.iter().map(|source| source.layout().bytes()).sum()
 }
@@ -79,26 +77,26 @@ fn source_bytes(wiring: &Wiring) -> usize {
 /// The choices that are settled so far.
 #[derive(Clone, Default)]
 struct Chosen {
-    /// Values that are computed again, and those that they are computed from.
+    /// Values that are computed again, with their operands.
     again: HashMap<Root, Vec<Root>>,
-    /// Values that others are computed again from, and which.
+    /// Values from which others are computed again, with those others.
     read: HashMap<Root, Vec<Root>>,
-    /// Values that are stored only for those that are computed again, by the first call of the cluster that stores them.
+    /// Values that are stored only for recomputation, by the first call of the cluster that stores them.
     added: HashMap<usize, BTreeSet<Root>>,
 }
 
 impl Chosen {
-    /// The number of values that are computed again one from the other, from this one on.
+    /// The length of the chain of values that are computed again one from the other, from this one on.
     fn behind(&self, root: Root) -> usize {
         self.read.get(&root).into_iter().flatten().map(|&of| 1 + self.behind(of)).max().unwrap_or(0)
     }
 
-    /// Their number up to this one, with it.
+    /// The length of the chain up to this one, inclusive.
     fn up_to(&self, root: Root) -> usize {
         self.again.get(&root).map_or(0, |from| 1 + from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0))
     }
 
-    /// True where a value may be computed again from others.
+    /// True if a value may be computed again from others.
     fn allows(&self, root: Root, from: &[Root]) -> bool {
         let before = from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0);
         before + 1 + self.behind(root) <= LONGEST_CHAIN
@@ -116,12 +114,12 @@ struct Copy {
     cost: u64,
 }
 
-/// What is computed again on account of one peak.
+/// The recomputations for one peak.
 struct Round<'a> {
     legality: &'a Legality<'a>,
     clusters: &'a [Cluster],
     liveness: Liveness,
-    /// Where values are computed again: the cluster before which, and the value.
+    /// Recomputations: the cluster before which, and the value.
     again: BTreeMap<(usize, Root), Copy>,
     chosen: Chosen,
     /// Bytes of the temporaries of each cluster.
@@ -140,8 +138,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Those of the values that save most for their cost, and of equal ones first those that are read last and so save it
-    /// for longest, which take `left` at most; more where `excess` bytes are to be saved.
+    /// The values that save most for their cost, and of equal ones those that are read last and so save memory for longest, up to
+    /// a total cost of `left`; more if `excess` bytes must be saved.
     fn affordable(&self, left: u64, excess: usize) -> HashSet<Root> {
         let mut by_price: Vec<(&Root, &Copy)> = self.again.iter().map(|((_, root), copy)| (root, copy)).collect();
         let saved_for = |&(root, copy): &(&Root, &Copy)| self.bytes(*root) as f64 / copy.cost.max(1) as f64;
@@ -170,7 +168,7 @@ impl<'a> Round<'a> {
         if is_kept { Some(self.clusters.len() - 1) } else { range.last() }
     }
 
-    /// The cluster at which most bytes are in memory, and how many; what earlier runs left is there all the time.
+    /// The cluster at which most bytes are in memory, and their number; values of earlier runs are there all the time.
     fn peak(&self) -> (usize, usize) {
         let mut changes = vec![0i64; self.clusters.len() + 1];
         for (root, liveness) in self.liveness.iter() {
@@ -189,8 +187,8 @@ impl<'a> Round<'a> {
         at.max().map_or((0, 0), |(bytes, at)| (at, bytes))
     }
 
-    /// The values that are in memory at a cluster which neither stores nor reads them; those apart that outlive the run
-    /// or lie in packs, which stay.
+    /// The values that are in memory at a cluster which neither stores nor reads them; except those that outlive the run or lie
+    /// in packs, which stay.
     fn across(&self, at: usize) -> impl Iterator<Item = Root> {
         let by_pack = |&reader: &usize| match self.clusters[reader].kind {
             Kind::Call(call) => self.wiring().is_pack(call),
@@ -204,7 +202,7 @@ impl<'a> Round<'a> {
         free.filter(move |(_, liveness)| liveness.iter().any(is_across)).map(|(root, _)| root)
     }
 
-    /// Has a value computed again before it is read next after a cluster, where that can be done.
+    /// Has a value computed again before its next read after a cluster, if that is possible.
     fn compute_again(&mut self, root: Root, at: usize) {
         // Each value once.
         if self.chosen.again.contains_key(&root) {
@@ -230,8 +228,8 @@ impl<'a> Round<'a> {
         self.again.insert((next, root), Copy { cluster, cost });
     }
 
-    /// The cluster that computes a value again before another one, of what is in memory then, and values that others must
-    /// store for it.
+    /// The cluster that computes a value again before another one, from values that are in memory then, and values that others
+    /// must store for it.
     fn copy(&self, root: Root, before: usize) -> Option<(Cluster, Vec<(usize, Root)>)> {
         let wiring = self.wiring();
         let value = root.node()?;
@@ -273,8 +271,7 @@ impl<'a> Round<'a> {
         matches!(copy.kind, Kind::Pointwise).then_some((copy, added))
     }
 
-    /// The cluster that copies again what a call had copied into a value, where keeping its inputs takes at most three
-    /// quarters of the memory.
+    /// The cluster that repeats a copy, if keeping its inputs takes at most three quarters of the memory.
     fn copied_again(&self, root: Root, before: usize) -> Option<Cluster> {
         let wiring = self.wiring();
         let value = root.node()?;
@@ -284,7 +281,7 @@ impl<'a> Round<'a> {
             if self.is_at_hand(read, before) {
                 continue;
             }
-            // It must be there as it was then.
+            // The input must be unchanged.
             let [LiveRange { from: Some(_), .. }] = self.liveness.of(read) else { return None };
             kept += self.bytes(read);
         }
@@ -292,14 +289,14 @@ impl<'a> Round<'a> {
         self.legality.cluster(BTreeSet::from([value]), BTreeSet::new()).ok()
     }
 
-    /// Whether a value is in memory before a cluster without being kept for longer than it is now.
+    /// True if a value is in memory before a cluster without being kept for longer than now.
     fn is_at_hand(&self, root: Root, before: usize) -> bool {
         let stays = matches!(root, Edge::Source(source) if !self.wiring().schedule.dying[source]);
         let range = self.liveness.at(root, before);
         stays || range.and_then(|range| self.last(root, range)).is_some_and(|last| before <= last)
     }
 
-    /// The number of a cluster, where it can store one more value: its first call.
+    /// The number of a cluster (its first call), if it can store one more value.
     fn with_room(&self, cluster: usize, root: Root) -> Option<usize> {
         let of = &self.clusters[cluster];
         let name = of.core().next()?;

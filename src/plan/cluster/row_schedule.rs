@@ -1,4 +1,4 @@
-//! Which loop over a row's elements computes what, and who shares the work.
+//! Assigns calls to loops over a row's elements, and divides the work.
 
 use crate::device::{Adapter, LONGEST_LOOP};
 use crate::plan::analysis::domain::{Domain, Wide};
@@ -8,10 +8,10 @@ use crate::shader::Slot;
 use crate::shape::Layout;
 use std::collections::HashMap;
 
-/// Iterations that the loops of an invocation which has rows for itself take together, on any adapter.
+/// Iterations that the loops of an invocation with rows of its own take together, on any adapter.
 const MOST_ITERATIONS: usize = LONGEST_LOOP / 2;
 
-/// Which loop computes what. Loops count from 1.
+/// The loop of each call. Loops count from 1.
 pub(in crate::plan) struct Levels {
     /// For each member the loop after which its value is known; 0 is before all of them.
     pub of: HashMap<usize, usize>,
@@ -55,14 +55,14 @@ impl Levels {
     }
 }
 
-/// Whether rows can be split into chunks: one loop is enough for everything that has an element a place.
+/// True if rows can be split into chunks: one loop is enough for everything with a value per element.
 pub(in crate::plan) fn is_one_loop(wiring: &Wiring, cluster: &Cluster, levels: &Levels) -> bool {
     levels.reductions.len() == 1
         && cluster.members.iter().all(|&member| levels.of[&member] == 0 || !cluster.is_full(wiring, member))
 }
 
-/// Whether a cluster of several loops has the right rows for it: whole rows belong to one team, so they must be
-/// neither too long nor too few.
+/// Checks that a cluster of several loops has suitable rows: whole rows belong to one team, so they must be neither too long nor
+/// too few.
 pub(in crate::plan) fn check(
     cluster: &Cluster,
     wiring: &Wiring,
@@ -85,15 +85,15 @@ pub(in crate::plan) fn check(
     if fits { Ok(()) } else { Err("rows too long or too few for several loops in one kernel") }
 }
 
-/// Whether a cluster's rows are split into chunks: one kernel leaves partial results of each, another combines them.
+/// True if a cluster's rows are split into chunks: one kernel leaves partial results of each, another combines them.
 pub(in crate::plan) fn is_split(cluster: &Cluster, wiring: &Wiring, adapter: &Adapter) -> bool {
     let Kind::Rows(domain) = &cluster.kind else { return false };
     let levels = Levels::new(wiring, cluster);
     is_one_loop(wiring, cluster, &levels) && chunks(domain, lanes(domain, 1, adapter), adapter).is_some()
 }
 
-/// How many inputs the two kernels of split rows read: the first for its elements, and for the rows' values that these
-/// need; the second for the rows' values.
+/// The numbers of inputs of the two kernels of split rows: the first for its elements, and for the rows' values that these need;
+/// the second for the rows' values.
 pub(in crate::plan) fn inputs_of_stages(cluster: &Cluster, wiring: &Wiring) -> [usize; 2] {
     let levels = Levels::new(wiring, cluster);
     let mut stages: [Vec<(Root, Layout)>; 2] = Default::default();
@@ -124,8 +124,8 @@ pub(in crate::plan) fn along(domain: &Domain, adapter: &Adapter) -> usize {
     }
 }
 
-/// Invocations that share a row (or a chunk of one). Where the row's length is a matter of the batch size it is not
-/// looked at, so that a shorter last batch takes the same kernel.
+/// Invocations that work on a row (or a chunk of one). If the row's length depends on the batch size it is ignored, so that a
+/// shorter last batch takes the same kernel.
 pub(in crate::plan) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -> usize {
     let steps = domain.length.div_ceil(along(domain, adapter));
     if !adapter.profile.workgroup_memory || !domain.rows_are_runs() {
@@ -135,13 +135,13 @@ pub(in crate::plan) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -
     (steps / 2).max(1).next_power_of_two().min(256)
 }
 
-/// Chunks a row is split into, so that no invocation's loop grows long and that the adapter is busy; `None` where rows
-/// stay whole. Where the batch size is part of the length, that is a matter of the other dimensions, so that a shorter
-/// last batch takes the same kernels.
+/// Chunks into which a row is split, so that no invocation's loop grows long and that the adapter is busy; `None` if rows stay
+/// whole. If the batch size is part of the length, the other dimensions decide, so that a shorter last batch takes the same
+/// kernels.
 pub(in crate::plan) fn chunks(domain: &Domain, lanes: usize, adapter: &Adapter) -> Option<usize> {
     let steps = domain.length.div_ceil(along(domain, adapter) * lanes);
     let units = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
-    // Fewer steps are not worth a chunk of their own.
+    // Fewer steps are not worth a separate chunk.
     let fewest = if adapter.profile.workgroup_memory { 8 } else { 16 };
     let for_loops = steps.div_ceil(1024);
     let for_teams = (adapter.profile.invocations_to_fill / (units * lanes).max(1)).min(steps / fewest);

@@ -1,29 +1,29 @@
-//! How a kernel loads an input: in vectors where it can, element by element where it must.
+//! Loads of inputs by a kernel: in vectors where possible, otherwise element by element.
 
 use crate::dtype::DType;
 use crate::plan::analysis::domain::{Wide, steps};
 use crate::shader::index_expr;
 use crate::shape::Layout;
 
-/// How the numbers of one vector (or the single number) lie in an input.
+/// The positions in an input of the numbers of one vector (or the single number).
 #[derive(Clone, Debug)]
 pub(in crate::plan) enum Access {
     /// In the order of the indices: one vector.
     Flat,
-    /// One vector at a computed place.
+    /// One vector at a computed index.
     Vector(Vec<(usize, usize)>),
-    /// One vector of eight numbers that are loaded together, at a computed place.
+    /// One vector of eight numbers that are loaded together, at a computed index.
     Eight(Vec<(usize, usize)>),
     /// One number for all four.
     Splat(Vec<(usize, usize)>),
-    /// Four numbers, each at a computed place.
+    /// Four numbers, each at a computed index.
     Gather(Vec<(usize, usize)>),
-    /// No vectors: one number at a computed place.
+    /// No vectors: one number at a computed index.
     Single(Vec<(usize, usize)>),
 }
 
 impl Access {
-    /// How a kernel reads `layout` in the order of its elements, in vectors or not. Sizes become constants of the
+    /// The access of a kernel that reads `layout` in the order of its elements, in vectors or not. Sizes become constants of the
     /// kernel, all but the outermost, which a shorter last batch changes.
     pub fn new(layout: &Layout, wide: Wide) -> Access {
         let steps = steps(layout);
@@ -48,7 +48,7 @@ impl Access {
         }
     }
 
-    /// How the same is read in eights, where eight numbers from a multiple of eight on are neighbours in memory too.
+    /// The same access for eight numbers, if each aligned group of eight is contiguous in memory too.
     pub fn eight(&self, layout: &Layout) -> Option<Access> {
         let steps = match self {
             Access::Flat => vec![(layout.shape.numel(), 1)],
@@ -68,9 +68,8 @@ impl Access {
         }
     }
 
-    /// The expression that loads the numbers at `index` from `buffer`, in the type they are computed with. `count` is
-    /// the expression of how many there are, where the index may lie past that: such places are not read, except by whole
-    /// vectors.
+    /// The expression that loads the numbers at `index` from `buffer`, in the type they are computed with. `count` is the
+    /// expression of their number, if the index may lie past that: such elements are not read, except by whole vectors.
     pub fn load(&self, buffer: &str, offset: &str, index: &str, count: Option<&str>, dtype: DType) -> String {
         let raw = match self {
             Access::Flat => format!("{buffer}[({offset} + {index}) / 4u]"),
@@ -99,7 +98,7 @@ impl Access {
 fn converted(raw: &str, dtype: DType, splat: bool) -> String {
     match dtype {
         DType::Bool => format!("(U({raw}) != U(0u))"),
-        // A vector of f32 takes no single f16.
+        // A vector of f32 can't be made from a single f16.
         DType::F16 if splat => format!("F(f32({raw}))"),
         DType::F32 | DType::F16 => format!("F({raw})"),
         DType::I32 if splat => format!("I({raw})"),
@@ -118,7 +117,7 @@ pub(in crate::plan) fn stored(value: &str, dtype: DType, width: usize) -> String
     }
 }
 
-/// A computed value as its type has it: f16, which is computed with in f32, is rounded whether it is stored or not.
+/// A computed value rounded to its type: f16, which is computed in f32, is rounded whether it is stored or not.
 pub(in crate::plan) fn rounded(value: &str, dtype: DType, width: usize) -> String {
     match dtype {
         DType::F16 => format!("F({})", stored(value, dtype, width)),

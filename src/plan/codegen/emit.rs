@@ -1,4 +1,4 @@
-//! What the writers of kernels share: inputs, scalars, and calls as WGSL expressions.
+//! Parts shared by the writers of kernels: inputs, scalars, and calls as WGSL expressions.
 
 use crate::error::{Error, Result};
 use crate::graph::{Class, Edge};
@@ -11,11 +11,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::Range;
 
-/// Kernels, and where their inputs, outputs and data words come from.
+/// Kernels, and the sources of their inputs, outputs and data words.
 #[derive(Default)]
 pub(in crate::plan) struct Emitted {
     pub kernels: Kernels,
-    /// For each bound input the call and its argument that it is.
+    /// For each bound input its call and argument.
     pub inputs: Vec<(usize, usize)>,
     pub outputs: Vec<Root>,
     /// For each scalar word the call and the index among its scalars.
@@ -44,7 +44,7 @@ pub(in crate::plan) struct Input {
     pub root: Root,
     pub layout: Layout,
     pub access: Access,
-    /// Its variable in the shader; an output's where that takes over its buffer.
+    /// Its variable in the shader; an output's if that takes over its buffer.
     pub buffer: String,
     /// One value a row, loaded before the rows' elements.
     pub is_row: bool,
@@ -60,7 +60,7 @@ pub(in crate::plan) struct Emitter<'a> {
     pub in_place: Vec<(usize, usize)>,
     /// Numbers of a vector in full values.
     pub width: usize,
-    /// The constants in the order in which they are used; they are named by their places.
+    /// The constants in order of use; their names are their indices.
     constants: Vec<usize>,
     libraries: Vec<&'static str>,
 }
@@ -70,7 +70,7 @@ pub(in crate::plan) fn internal(reason: &str) -> Error {
 }
 
 impl<'a> Emitter<'a> {
-    /// `access` tells how an input is read, of which there is one value a row or not.
+    /// `access(is_row, layout)` picks the loads of an input; `is_row` is true if there is one value a row.
     pub fn new(
         wiring: &'a Wiring<'a>,
         cluster: &'a Cluster,
@@ -96,11 +96,11 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// Lets outputs take over the buffers of inputs that this kernel is the last to read, element by element where it
-    /// writes. `may_overwrite` says which may take which; `is_full` tells outputs with an element a place from those with one a row.
+    /// Lets outputs take over the buffers of inputs that this kernel is the last to read, element by element as it writes.
+    /// `may_overwrite` decides which may take which; `is_full` is true for outputs with a value per element, and not per row.
     pub fn take_over(&mut self, may_overwrite: impl Fn(Root, &Input) -> bool, is_full: impl Fn(Root) -> bool) {
-        // A parameter's new value belongs where its old one was: then each run finds it in the same place. That is a
-        // value of an earlier run which few other outputs need, and outputs that need few such choose first.
+        // A parameter's new value belongs in its old buffer: then each run finds it in the same one. That buffer holds a value of
+        // an earlier run that few other outputs read, and outputs that read few such values choose first.
         let read: Vec<Vec<usize>> = self.outputs.iter().map(|&root| self.read_by(root)).collect();
         let mut order: Vec<usize> = (0..self.outputs.len()).collect();
         order.sort_by_key(|&output| {
@@ -161,8 +161,8 @@ impl<'a> Emitter<'a> {
         found.ok_or_else(|| internal("an input that was not found"))
     }
 
-    /// The number that a call's values are named by: where it stands among the cluster's. So what computes the same is the same
-    /// text, and one pipeline, wherever it stands in a graph.
+    /// The number in the names of a call's values: its index in the cluster. So equal calls give equal text, and one pipeline,
+    /// anywhere in a graph.
     pub fn number(&self, call: usize) -> usize {
         self.cluster.members.range(..call).count()
     }
@@ -177,15 +177,15 @@ impl<'a> Emitter<'a> {
         self.outputs[output].node().map(|call| self.value(call)).unwrap_or_default()
     }
 
-    /// The statement that loads an input as `x{input}`, at `index` of `count` where that may lie past the end.
+    /// The statement that loads an input as `x{input}`, at `index` of `count` if that may lie past the end.
     pub fn load(&self, input: usize, index: &str, count: Option<&str>) -> String {
         let Input { access, buffer, layout, .. } = &self.inputs[input];
         let value = access.load(buffer, &format!("word({input}u)"), index, count, layout.dtype);
         format!("    let x{input} = {value};\n")
     }
 
-    /// The name of a constant. Its line, and those of the constants that it is computed from, go to `body` where they are
-    /// not among the `written` ones.
+    /// The name of a constant. Its line, and those of the constants that it depends on, are appended to `body` unless they are
+    /// among the `written` ones.
     pub fn constant(&mut self, node: usize, written: &mut BTreeSet<usize>, body: &mut String) -> Result<String> {
         let number = self.constants.iter().position(|&constant| constant == node).unwrap_or_else(|| {
             self.constants.push(node);
@@ -240,7 +240,7 @@ impl<'a> Emitter<'a> {
         self.inputs.len() + at
     }
 
-    /// A line that names the value of a call. All who read the value read that name.
+    /// A line that names the value of a call. All readers of the value use that name.
     pub fn line(&self, name: &str, node: usize, value: &str) -> String {
         let node = &self.wiring.schedule.nodes[node];
         format!("    let {name} = {}; // {}\n", rounded(value, node.outputs[0].dtype, self.width), node.op.name())
@@ -251,13 +251,13 @@ impl<'a> Emitter<'a> {
         stored(value, self.wiring.stored(self.outputs[output]).dtype, width)
     }
 
-    /// The words that the code refers to.
+    /// The parameter words that the code refers to.
     pub fn words(&self) -> Vec<Word> {
         let offsets = (0..self.inputs.len()).map(Word::Offset);
         offsets.chain((0..self.scalars.len()).map(Word::Scalar)).collect()
     }
 
-    /// Has a library among the kernels' functions.
+    /// Adds a library to the kernels' functions.
     pub fn library(&mut self, library: &'static str) {
         if !self.libraries.contains(&library) {
             self.libraries.push(library);
@@ -268,8 +268,8 @@ impl<'a> Emitter<'a> {
         self.libraries.join("\n")
     }
 
-    /// Declares and binds those inputs and outputs that `body` speaks of, from binding `first` on. An output is an array
-    /// whose element type `array` says.
+    /// Declares and binds the inputs and outputs that `body` mentions, from binding `first` on. The element type of an output's
+    /// array comes from `array`.
     pub fn bind(
         &self,
         kernel: &mut Kernel,

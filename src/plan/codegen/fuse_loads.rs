@@ -1,4 +1,4 @@
-//! Puts pointwise calls into the loads of another call's kernels.
+//! Fuses pointwise calls into the loads of another call's kernels.
 
 use crate::error::Result;
 use crate::plan::codegen::access::Access;
@@ -7,7 +7,7 @@ use crate::plan::codegen::pointwise::calls;
 use crate::shader::{Kernel, Kernels, LoadHook, Loads, Operand, Word};
 use std::fmt::Write;
 
-/// What a call's kernels load an argument by that they compute themselves.
+/// A load hook whose value is computed inline.
 pub(in crate::plan) struct Loaded {
     argument: usize,
     pub hook: &'static str,
@@ -16,7 +16,7 @@ pub(in crate::plan) struct Loaded {
     pub function: String,
 }
 
-/// Writes the hooks by which `call` loads what is computed there. `stores` is the text of its other hook.
+/// Writes the hooks by which `call` loads inline values. `stores` is the text of its other hook.
 pub(in crate::plan) fn emit(
     emitter: &mut Emitter,
     call: usize,
@@ -48,7 +48,7 @@ pub(in crate::plan) fn emit(
     Ok(loaded.into_iter().map(|(_, loaded)| loaded).collect())
 }
 
-/// The inputs that a body which is called for neighbours can read four at a time, since no other text reads them.
+/// The inputs that a body for four neighbours can read four at a time, since no other text reads them.
 fn vectors(emitter: &Emitter, body: &str, others: &str) -> Vec<usize> {
     let is_vector = |&input: &usize| {
         let Input { layout, buffer, .. } = &emitter.inputs[input];
@@ -80,8 +80,7 @@ fn of_four(hook: &LoadHook, body: &str, emitter: &Emitter, vectors: &[usize]) ->
     (call, format!("\nfn {}_element(index: u32{parameters}) -> f32 {{\n{body}}}\n", hook.name))
 }
 
-/// Takes what it computes in its loads off a kernel's operands, and numbers those that are left as the code does. Returns
-/// the legality.
+/// Unbinds the operands that are fused into loads, and renumbers the remaining ones as in the code. Returns the unbound ones.
 pub(in crate::plan) fn take_off<'a>(
     kernel: &mut Kernel,
     emitter: &Emitter,
@@ -89,7 +88,7 @@ pub(in crate::plan) fn take_off<'a>(
     loaded: &'a [Loaded],
 ) -> Vec<&'a Loaded> {
     let taken: Vec<&Loaded> = loaded.iter().filter(|loaded| kernel.shows(Operand::Input(loaded.argument))).collect();
-    // One that loads eight calls this one in the template.
+    // A load of eight calls this one in the template.
     kernel.hooks.retain(|(name, _)| taken.iter().all(|loaded| !name.starts_with(loaded.hook)));
     let is_taken = |operand: Operand| taken.iter().any(|loaded| operand == Operand::Input(loaded.argument));
     kernel.bindings.retain(|(_, operand)| !is_taken(*operand));
@@ -101,7 +100,7 @@ pub(in crate::plan) fn take_off<'a>(
     }
     for word in &mut kernel.params {
         if let Word::Offset(argument) = *word {
-            // What is not in memory begins at its first element.
+            // A value that is not in memory begins at its first element.
             *word = place(argument).map_or(Word::Value(0), Word::Offset);
         }
     }

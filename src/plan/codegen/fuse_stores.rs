@@ -1,4 +1,5 @@
-//! Puts pointwise calls into the stores of another call's kernels, and what `prologue` writes into their loads.
+//! Fuses pointwise calls into the stores of another call's kernels, together with those that `fuse_loads` writes into their
+//! loads.
 
 use crate::error::Result;
 use crate::graph::Edge;
@@ -15,7 +16,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, with_words};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// The types that `F`, `I`, `U` and `B` stand for where a store has one number.
+/// The types of `F`, `I`, `U` and `B` in a store of one number.
 const SINGLE: [&str; 4] = ["f32", "i32", "u32", "bool"];
 
 /// The same in a kernel that stores eight numbers at a time, as fours.
@@ -59,7 +60,7 @@ pub(in crate::plan) fn emit(
     let (width, wide) = if in_eights { (4, Wide::Elements { ragged: false }) } else { (1, Wide::Single) };
     let mut emitter = Emitter::new(wiring, cluster, outputs, width, |_, layout| Access::new(layout, wide));
     emitter.scalars = (0..wiring.schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect();
-    // What the call's kernels load is read in an order of their own while others are stored already.
+    // The call's kernels read their inputs in an order of their own, when some outputs are stored already.
     let before = (0..arguments).flat_map(|argument| cluster.before(wiring, call, argument));
     let read: BTreeSet<Root> = before
         .chain([call])
@@ -67,7 +68,7 @@ pub(in crate::plan) fn emit(
         .collect();
     let is_note = |root| matches!(root, Edge::Node { index, output } if index == call && output > 0);
     let is_whole = |root| !is_note(root) && !is_sum(root);
-    // Nothing here is read by rows, so no other output takes anything over.
+    // Nothing here is read by rows, so no other output takes over a buffer.
     let is_free = |input: &Input| !read.contains(&input.root);
     emitter.take_over(|output, input| is_free(input) && may_overwrite(output, input), is_whole);
 
@@ -121,7 +122,7 @@ pub(in crate::plan) fn emit(
     Ok(emitter.finish(kernels))
 }
 
-/// Gives a kernel what `text` speaks of: parameter words, bindings, libraries.
+/// Adds everything to a kernel that `text` mentions: parameter words, bindings, libraries.
 fn extend(
     kernel: &mut Kernel,
     emitter: &Emitter,
@@ -140,8 +141,8 @@ fn extend(
     Ok(())
 }
 
-/// A text with the types written out that `F`, `I`, `U` and `B` stand for: another call's template may have its own meaning
-/// for such a name, as cooperative matrices have for `B`.
+/// A text with the types of `F`, `I`, `U` and `B` written out: another call's template may give such a name another meaning, as
+/// cooperative matrices do with `B`.
 fn spelled(text: &str, types: [&str; 4]) -> String {
     with_words(text, |word| {
         let alias = ["F", "I", "U", "B"].iter().position(|&alias| alias == word);

@@ -1,4 +1,4 @@
-//! Destinations: who computes a segment writes it where it belongs, and what exists already is copied.
+//! Packs: a computed segment is written directly to its destination, and existing values are copied.
 
 use crate::graph::Edge;
 use crate::number::nearest;
@@ -15,7 +15,7 @@ use std::fmt::Write;
 /// Segments that one kernel copies: it binds that many inputs, and the pack.
 const MOST_COPIED: usize = 7;
 
-/// Writes the kernels that copy those segments of a pack that are not in their places yet, with zeros up to the next
+/// Writes the kernels that copy the segments of a pack that are not computed at their destinations, with zeros up to the next
 /// segment.
 pub(in crate::plan) fn emit(wiring: &Wiring, call: usize, destinations: &Destinations) -> Emitted {
     let schedule = wiring.schedule;

@@ -14,10 +14,10 @@ use std::fmt::Write;
 
 pub(in crate::plan) const TEMPLATE: &str = wgsl!("plan/pointwise");
 
-/// Invocations of a workgroup in `shaders/plan/pointwise.wgsl`, where no other number is set.
+/// Invocations of a workgroup in `shaders/plan/pointwise.wgsl`, unless another number is set.
 pub(in crate::plan) const WORKGROUP: usize = 64;
 
-/// Writes the kernel that computes `outputs`. `may_overwrite` says which inputs' buffers may be overwritten.
+/// Writes the kernel that computes `outputs`. `may_overwrite` decides which inputs' buffers may be overwritten.
 pub(in crate::plan) fn emit(
     wiring: &Wiring,
     cluster: &Cluster,
@@ -65,8 +65,8 @@ pub(in crate::plan) fn emit(
     Ok(emitter.finish(Kernels::from(kernel)))
 }
 
-/// Appends the calls of `members`, in order, loading what they read at `index` of `count`, where that may lie past the end;
-/// values are named after their calls.
+/// Appends the calls of `members`, in order, loading their inputs at `index` of `count`, if that may lie past the end; values are
+/// named after their calls.
 pub(in crate::plan) fn calls(
     emitter: &mut Emitter,
     members: impl Iterator<Item = usize>,

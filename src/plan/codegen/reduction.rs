@@ -1,4 +1,4 @@
-//! How reductions put two values together, within a vector, along a loop and across the invocations of a team.
+//! Combines values in reductions: within a vector, along a loop and across the invocations of a team.
 
 use crate::dtype::DType;
 use crate::shader::Combine;
@@ -19,7 +19,7 @@ pub(in crate::plan) struct Accumulator {
 }
 
 impl Accumulator {
-    /// The alias of what it is computed in.
+    /// The alias of the type it is computed in.
     pub fn vector(&self) -> &'static str {
         match self.dtype {
             DType::F32 | DType::F16 => "F",
@@ -38,7 +38,7 @@ impl Accumulator {
         self.computed().wgsl()
     }
 
-    /// The result over nothing, a number that changes no other. Infinity is no constant in WGSL, so it is made of data.
+    /// The result over no elements, the neutral element. Infinity can't be a constant in WGSL, so it is made of data.
     pub fn nothing(&self) -> String {
         let vector = self.vector();
         let word = |bits: &str| match vector {
@@ -60,7 +60,7 @@ impl Accumulator {
         }
     }
 
-    /// Two values of the kernel's vector type together.
+    /// Combines two values of the kernel's vector type.
     pub fn combined(&self, a: &str, b: &str) -> String {
         self.joined(a, b, self.vector())
     }
@@ -76,7 +76,7 @@ impl Accumulator {
         }
     }
 
-    /// True where it is an extreme of floats, among which NaN wins.
+    /// True for an extreme of floats, among which NaN wins.
     pub fn is_extreme(&self) -> bool {
         self.is_float() && matches!(self.combine, Combine::Largest | Combine::Smallest)
     }
@@ -85,7 +85,7 @@ impl Accumulator {
         self.vector() == "F"
     }
 
-    /// The value of an element that goes into the partial result, which `growth` makes ready for it.
+    /// An element's contribution to the partial result, after `growth` has prepared that.
     pub fn element(&self, value: String) -> String {
         match self.largest {
             Some(_) => format!("exp({value} - at_{})", self.name),
@@ -93,7 +93,7 @@ impl Accumulator {
         }
     }
 
-    /// What makes a sum of exponentials ready for elements as large as the largest so far: at `at` each counts as 1.
+    /// Rescales a sum of exponentials for elements as large as the largest so far: at `at` each counts as 1.
     pub fn growth(&self) -> String {
         let (Some(largest), name) = (&self.largest, &self.name) else { return String::new() };
         format!(
@@ -106,7 +106,7 @@ impl Accumulator {
         )
     }
 
-    /// What an invocation's loop starts from. The lowest number at first, as infinities have no difference.
+    /// The initial value of an invocation's loop. It is the lowest number, as infinities have no difference.
     pub fn start(&self) -> String {
         let at = format!("    var at_{} = F(-3.4028234e38);\n", self.name);
         let at = self.largest.as_ref().map(|_| at).unwrap_or_default();
@@ -120,8 +120,8 @@ impl Accumulator {
         format!("{}    let {name} = {};\n", ready.unwrap_or_default(), self.total(&sum, across, width, lanes))
     }
 
-    /// The row's result of an invocation's `sum`: over the vector's four numbers where they are elements of one row
-    /// (`across`), and over the team.
+    /// The row's result from an invocation's `sum`: over the vector's four numbers if they are elements of one row (`across`),
+    /// and over the team.
     pub fn total(&self, sum: &str, across: bool, width: usize, lanes: usize) -> String {
         let scalar = self.scalar();
         let shared = |value: String| {
@@ -170,7 +170,7 @@ fn {name}_{of}(a: {of}, b: {of}) -> {of} {{ return select(a, b, ((b {beats} a) |
         }
     }
     if accumulators.iter().any(|accumulator| accumulator.largest.is_some()) {
-        // How much less exp(x - b) is than exp(x - a), without a rounding where that is nothing.
+        // The ratio of exp(x - b) to exp(x - a), without a rounding if it is 1.
         text.push_str("\nfn less(a: F, b: F) -> F { return select(exp(a - b), F(1.0), a == b); }\n");
     }
     if lanes == 1 {
@@ -192,7 +192,7 @@ fn {name}_{of}(a: {of}, b: {of}) -> {of} {{ return select(a, b, ((b {beats} a) |
             text,
             "
 fn {name}(value: {scalar}, local: u32) -> {scalar} {{
-    // Nobody may still read what the last call left.
+    // No invocation may still be reading the last call's values.
     workgroupBarrier();
     passed[local] = bitcast<u32>(value);
     workgroupBarrier();

@@ -1,5 +1,5 @@
-//! Writes the kernels of a cluster with reductions: loops over the elements of a row, one after the other, each ending
-//! in the reductions that the next one needs.
+//! Writes the kernels of a cluster with reductions: a sequence of loops over the elements of a row, each ending in the reductions
+//! that the next one needs.
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -19,11 +19,11 @@ use std::fmt::Write;
 
 const TEMPLATE: &str = wgsl!("plan/rows");
 
-/// Elements (vectors of them) one invocation adds up before it starts another partial sum: long chains of additions
-/// lose digits.
+/// Elements (or vectors of them) that one invocation adds up before it starts another partial sum: long chains of additions lose
+/// digits.
 const BLOCK: usize = 256;
 
-/// How an argument is read, of which there is one for each row or not.
+/// The loads of an argument, of which there is one value for each row or not.
 fn access(wide: Wide, is_row: bool, layout: &Layout) -> Access {
     match wide {
         Wide::Single if is_row => Access::Single(steps(layout)),
@@ -115,10 +115,10 @@ struct Writer<'a> {
     domain: &'a Domain,
     levels: Levels,
     wide: Wide,
-    /// Elements of a row that one step takes.
+    /// Elements of a row in one step.
     along: usize,
     text: String,
-    /// Inputs of rows that are loaded, and members whose row values are named.
+    /// Row inputs that are loaded, and members whose row values are named.
     loaded: BTreeSet<String>,
     /// Constants that are written.
     constants: BTreeSet<usize>,
@@ -129,7 +129,7 @@ impl Writer<'_> {
         self.emitter.cluster.is_full(self.emitter.wiring, member)
     }
 
-    /// Whether an output's elements are stored in eights.
+    /// True if an output's elements are stored eight at a time.
     fn stores_eights(&self, root: Root) -> bool {
         let is_full = root.node().is_some_and(|member| self.is_full(member));
         self.along == 8 && is_full && self.emitter.wiring.stored(root).dtype.size() == 4
@@ -140,7 +140,7 @@ impl Writer<'_> {
         format!("r{}", self.emitter.number(member))
     }
 
-    /// The name of what one of a call's reductions comes to.
+    /// The name of the result of one of a call's reductions.
     fn total(&self, member: usize, at: usize) -> String {
         format!("t{}_{at}", self.emitter.number(member))
     }
@@ -154,7 +154,7 @@ impl Writer<'_> {
         self.emitter.cluster.members.iter().copied().collect()
     }
 
-    /// The value of an argument, if it is one for each row; loads it where it comes from memory.
+    /// The value of an argument, if it is one for each row; loads it if it comes from memory.
     fn row_argument(&mut self, node: usize, argument: usize) -> Result<Option<String>> {
         if let Some(producer) = self.emitter.cluster.producer(self.emitter.wiring, node, argument) {
             return Ok((!self.is_full(producer)).then(|| self.row(producer)));
@@ -175,14 +175,14 @@ impl Writer<'_> {
         Ok(Some(format!("x{input}")))
     }
 
-    /// Row values that are known after a loop. Where there are no elements, since the kernel `combines` partial results,
-    /// theirs are not needed.
+    /// Row values that are known after a loop. If there are no elements, since the kernel `combines` partial results, theirs are
+    /// not needed.
     fn rows_until(&mut self, level: usize, combines: bool) -> Result<()> {
         for member in self.members() {
             let arguments = self.emitter.wiring.schedule.edges[member].len();
             let is_needed = !combines || !self.is_full(member) && self.emitter.wiring.row_formula(member).is_none();
             if level == 0 && is_needed {
-                // Before the loops: what elements need of each row.
+                // Before the loops: row values that elements need.
                 for argument in 0..arguments {
                     self.row_argument(member, argument)?;
                 }
@@ -207,7 +207,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The result of a call of rows, of an element where it has one for each.
+    /// The result of a call of rows, for an element if it has one for each.
     fn result(&mut self, member: usize, formula: &RowFormula, element: &str) -> String {
         let totals = self.totals(member, formula);
         let value = self.emitter.filled(member, formula.result, &[element.to_string()], &totals);
@@ -230,7 +230,7 @@ impl Writer<'_> {
         reductions.into_iter().flatten().filter_map(of).collect()
     }
 
-    /// The members with an element a place that a loop needs, ascending.
+    /// The members with a value per element that a loop needs, ascending.
     fn needed(&self, level: usize, stored: &[usize]) -> BTreeSet<usize> {
         let wiring = self.emitter.wiring;
         let mut open: Vec<usize> = stored.iter().filter_map(|&k| self.emitter.outputs[k].node()).collect();
@@ -247,7 +247,7 @@ impl Writer<'_> {
         needed
     }
 
-    /// The value of an argument with an element a place, loaded where it was not yet in this loop.
+    /// The value per element of an argument, loaded if it was not yet in this loop.
     fn element(&mut self, node: usize, argument: usize, loaded: &mut [bool], body: &mut String) -> Result<String> {
         if let Some(value) = self.row_argument(node, argument)? {
             return Ok(value);
@@ -280,7 +280,7 @@ impl Writer<'_> {
         }
         let ragged = self.wide == Wide::Elements { ragged: true };
         let accumulators = self.accumulators(level);
-        // Sums of exponentials come after what they need to know of the same elements.
+        // Sums of exponentials come after the values of the same elements that they need.
         let (mut first, mut growth, mut last) = (String::new(), String::new(), String::new());
         for (accumulator, (member, at)) in
             accumulators.iter().zip(self.levels.reductions.get(level - 1).cloned().unwrap_or_default())
@@ -301,7 +301,7 @@ impl Writer<'_> {
             let _ = writeln!(steps, "    {part} = {};", accumulator.combined(&part, &value));
             growth.push_str(&accumulator.growth());
         }
-        // A team that repeats the last row must not read what is stored in place.
+        // A team that repeats the last row must not read values that are stored in place.
         let guarded = |store: String| if lanes > 1 { format!("if (team < teams) {{ {store} }}") } else { store };
         let (mut fours_stored, mut stores) = (String::new(), String::new());
         for &k in stored {
@@ -340,8 +340,8 @@ impl Writer<'_> {
         for accumulator in &accumulators {
             out.push_str(&accumulator.start());
         }
-        // Blocks, so that no chain of additions is long. No place is counted past the end of a row, where it might wrap: a row
-        // may be as long as 32 bits can say.
+        // Blocks, so that no chain of additions is long. No index is counted past the end of a row, where it might wrap: a row
+        // may be as long as 32 bits allow.
         let _ = writeln!(out, "    for (var block = first * {along}u; block < params.length;) {{");
         let _ = writeln!(out, "    let span = min(params.length - block, {block}u * step * {along}u);");
         for accumulator in &accumulators {
@@ -394,7 +394,7 @@ impl Writer<'_> {
         }
         out.push_str("    }\n");
         for accumulator in accumulators {
-            // All four numbers are the row's where they stand for its elements.
+            // All four numbers are the row's if they are its elements.
             let total = accumulator.total(&format!("sum_{}", accumulator.name), false, self.emitter.width, lanes);
             let _ = writeln!(out, "    let {} = {total};", accumulator.name);
         }

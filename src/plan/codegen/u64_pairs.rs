@@ -1,8 +1,7 @@
-//! What software adapters compute eight elements at a time: two fours, which lie in memory as four numbers of 64 bits.
+//! Computes eight elements at a time on software adapters: two vectors of four, which are four numbers of 64 bits in memory.
 //!
-//! Such an adapter loads and stores for one invocation after the other, one number at a time, and takes no longer for one
-//! of 64 bits than for one of 32. Workgroups of one subgroup that run over many units of eight spare it most of what it does
-//! for each.
+//! Such an adapter loads and stores for one invocation after the other, one number at a time, and takes no longer for one of 64
+//! bits than for one of 32. Workgroups of one subgroup that run over many units of eight avoid most of its work per workgroup.
 
 use crate::error::Result;
 use crate::plan::analysis::wiring::{Root, Wiring};
@@ -13,7 +12,7 @@ use crate::plan::codegen::pointwise::calls;
 use crate::shader::index_expr;
 use std::fmt::Write;
 
-/// Splits eights into fours and joins them.
+/// Splits groups of eight into vectors of four and joins them.
 pub(in crate::plan) const LIBRARY: &str = wgsl!("lib/eight");
 
 /// Invocations of a workgroup: a subgroup's.
@@ -22,26 +21,26 @@ pub(in crate::plan) const WORKGROUP: usize = 8;
 /// Workgroups that keep some ten cores busy.
 const ENOUGH_GROUPS: usize = 64;
 
-/// Units that one invocation runs over.
+/// Most units of one invocation.
 const MOST_STEPS: usize = 128;
 
-/// Units of eight that one workgroup runs over, of so many.
+/// Units of eight that one workgroup runs over, out of `units`.
 pub(in crate::plan) fn span(units: usize) -> usize {
     WORKGROUP * units.div_ceil(WORKGROUP * ENOUGH_GROUPS).clamp(1, MOST_STEPS)
 }
 
-/// Whether all outputs are numbers of 32 bits, and no formula is of four numbers as such.
+/// True if all outputs are numbers of 32 bits, and no formula depends on vectors of four.
 pub(in crate::plan) fn fits(wiring: &Wiring, cluster: &Cluster, outputs: &[Root]) -> bool {
     let is_scalar = |&node: &usize| wiring.formula(node).is_none_or(|formula| formula.is_scalar());
     outputs.iter().all(|&root| wiring.stored(root).dtype.size() == 4) && cluster.members.iter().all(is_scalar)
 }
 
-/// Whether no input is gathered number by number, the long code for which would be there twice.
+/// True if no input is gathered number by number, which would double that long code.
 pub(in crate::plan) fn pays(emitter: &Emitter) -> bool {
     !emitter.inputs.iter().any(|input| matches!(input.access, Access::Gather(_)))
 }
 
-/// Lets inputs be loaded in eights that lie in memory as such.
+/// Loads inputs eight at a time if they are laid out for that.
 pub(in crate::plan) fn load_eights(emitter: &mut Emitter) {
     for input in emitter.inputs.iter_mut().filter(|input| !input.is_row) {
         if let Some(access) = input.access.eight(&input.layout) {
@@ -55,7 +54,8 @@ pub(in crate::plan) fn eight(buffer: &str, steps: &[(usize, usize)], index: &str
     format!("{buffer}[{} / 8u]", index_expr(buffer, steps, index))
 }
 
-/// What loads a step's eights of a row, of those inputs that are `loaded` so, and what takes a four of each.
+/// The text that loads a step's groups of eight of a row, for the inputs that are `loaded` so, and the text that takes four of
+/// each.
 pub(in crate::plan) fn loads(emitter: &Emitter, loaded: &[bool]) -> (String, String) {
     let (mut eights, mut fours) = (String::new(), String::new());
     for (input, _) in emitter.inputs.iter().zip(loaded).filter(|(_, loaded)| **loaded) {
@@ -76,16 +76,16 @@ pub(in crate::plan) fn halves(text: &str, ragged: bool) -> String {
     )
 }
 
-/// The text of eight elements.
+/// The text for eight elements.
 pub(in crate::plan) struct Eights {
     /// Loads, computes and stores unit `unit`.
     pub body: String,
-    /// What that calls.
+    /// The function that it calls.
     pub function: String,
 }
 
-/// Writes the calls of `members` among `count` elements, or of whole eights alone. Where `given` is a call, its results are
-/// there already, as `low` and `high`.
+/// Writes the calls of `members` among `count` elements, or for whole groups of eight only. If `given` is a call, its results
+/// exist already, as `low` and `high`.
 pub(in crate::plan) fn emit(
     emitter: &mut Emitter,
     members: impl Iterator<Item = usize>,

@@ -1,11 +1,11 @@
-//! What `WGRAD_LOG` in the environment asks to see: the one place in the library that prints.
+//! Prints what `WGRAD_LOG` in the environment asks for: the only code in the library that prints.
 
 use crate::error::{Error, Result};
 use crate::plan::execute::print;
 use crate::plan::memory::assign::Plan;
 use crate::tune::Tuning;
 
-/// What to print to stderr. `WGRAD_LOG=plan` prints every plan when it is made, `WGRAD_LOG=tune` what was tuned for it.
+/// Output to stderr. `WGRAD_LOG=plan` prints every plan when it is made, `WGRAD_LOG=tune` the tuning for it.
 pub(in crate::plan) struct Log {
     plans: bool,
     tuning: bool,
@@ -36,7 +36,7 @@ impl Log {
         }
     }
 
-    /// Prints what was tuned.
+    /// Prints the findings of tuning.
     #[allow(clippy::print_stderr, reason = "the environment asks for it")]
     pub fn tuning(&self, tuning: &Tuning) {
         if self.tuning {

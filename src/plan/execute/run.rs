@@ -1,4 +1,4 @@
-//! Carries out a plan: buffers, parameters, dispatches, and the results' new homes.
+//! Runs a plan: buffers, parameters, dispatches, and the storage of results.
 
 use crate::device::{Bindings, Buffer, Dispatch, Gpu};
 use crate::error::{Error, Result};
@@ -8,21 +8,21 @@ use crate::plan::execute::profile;
 use crate::plan::memory::assign::{Location, PatchSource, Plan};
 use std::iter;
 
-/// What a run leaves to the next run of its plan, so that nothing has to be made twice.
+/// State that a run leaves to the next run of its plan, so that nothing has to be made twice.
 #[derive(Default)]
 pub(in crate::plan) struct Memory {
     /// The parameters as the device has them.
     params: Vec<u8>,
     /// The bind groups of each step.
     bindings: Vec<Bindings>,
-    /// The buffers that the slots and the sources are in, by their ids, and those that the bind groups in use show.
+    /// The ids of the buffers of the slots and the sources, and of those in the current bind groups.
     buffers: Vec<u64>,
     bound: Vec<u64>,
     /// The buffer of each slot, while the plan runs.
     slots: Vec<Buffer>,
-    /// The buffers that the slots were in the last run, by their ids.
+    /// The ids of the slots' buffers in the last run.
     last: Vec<u64>,
-    /// Those that what was handed in for each source was brought to last.
+    /// The ids of the buffers to which each source's host data was last uploaded.
     uploaded: Vec<u64>,
     /// Those of them that are free.
     free: Vec<Option<Buffer>>,
@@ -36,7 +36,7 @@ pub(in crate::plan) fn run(
     profiler: &Profiler,
 ) -> Result<()> {
     let result = memory.run(plan, schedule, gpu, profiler);
-    // Buffers that no result is in go back to the pool.
+    // Buffers that hold no result go back to the pool.
     memory.slots.clear();
     result
 }
@@ -70,18 +70,17 @@ impl Memory {
             } else {
                 gpu.submit(params, dispatches)
             };
-            // After an error nobody knows what parameters the device has.
+            // After an error the parameters on the device are unknown.
             submitted.inspect_err(|_| self.params.clear())?;
         }
-        // From here on the run has happened: an error would have it repeated, on what it has changed in place.
+        // From here on the run has happened: an error would repeat it, on buffers that it has changed in place.
         self.store(plan, schedule)?;
         gpu.throttle();
         gpu.check_guards(&self.slots, &plan.slots);
         Ok(())
     }
 
-    /// A buffer for each slot and for what is handed in; those of the last run where they are free, so that its bind
-    /// groups serve again.
+    /// A buffer for each slot and for host data; those of the last run if they are free, so that its bind groups serve again.
     fn take_buffers(&mut self, plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
         let last = self.last.iter().map(Some).chain(iter::repeat(None));
         self.free.clear();
@@ -96,8 +95,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Brings to the device what the caller handed in; afterwards it is a source as others are, so that no plan depends on
-    /// which of its sources are new.
+    /// Uploads the caller's data; afterwards it is a source like others, so that no plan depends on which of its sources are new.
     fn upload(&mut self, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
         self.uploaded.resize(schedule.sources.len(), 0);
         for (source, last) in self.uploaded.iter_mut().enumerate() {
@@ -114,7 +112,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Puts this run's offsets and scalars into the parameters; whether any differs from the last run's.
+    /// Writes this run's offsets and scalars into the parameters; true if any differs from the last run's.
     fn patch(&mut self, plan: &Plan, schedule: &Schedule) -> bool {
         let mut is_new = self.params.is_empty();
         if is_new {
@@ -166,7 +164,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Tells the tensors where their values are.
+    /// Stores the results' locations in the tensors.
     fn store(&self, plan: &Plan, schedule: &Schedule) -> Result<()> {
         for (node, locations) in &plan.kept {
             let storage = |&location: &Location| buffer(location, schedule, &self.slots).map(Storage::Device);
@@ -178,7 +176,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Bind groups kept.
+    /// Number of bind groups kept.
     pub fn bind_groups(&self) -> usize {
         self.bindings.iter().map(Bindings::len).sum()
     }

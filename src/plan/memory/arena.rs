@@ -1,18 +1,18 @@
-//! Which values share a buffer: by when they are in memory.
+//! Lets values share buffers, by their live ranges.
 
 use crate::graph::MOST_SMALL;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::iter;
 
-/// When something is in a slot.
+/// The live range of a slot.
 #[derive(Clone)]
 pub(in crate::plan) struct Slot {
     pub bytes: usize,
-    /// The first unit that writes it, and the last that reads it; `None` where it outlives the run.
+    /// The first unit that writes it, and the last that reads it; `None` if it outlives the run.
     pub first: usize,
     pub last: Option<usize>,
-    /// True where it outlives the run because somebody holds it, and not for gradients alone.
+    /// True if it outlives the run because of a handle, and not for gradients alone.
     pub is_held: bool,
 }
 
@@ -23,17 +23,17 @@ impl Slot {
     }
 }
 
-/// Values of at least so many bytes may lie side by side in one buffer.
+/// Values of at least this many bytes may lie side by side in one buffer.
 const LEAST_PART: usize = 1 << 20;
 
-/// Parts of a buffer begin at multiples of this, the strictest alignment that WebGPU lets an adapter ask for.
+/// Parts of a buffer begin at multiples of this, the strictest alignment that an adapter may require in WebGPU.
 pub(in crate::plan) const PART_ALIGNMENT: usize = 256;
 
-/// Small values that are kept for gradients alone lie side by side in buffers of so many bytes: history that nobody reads may
-/// be of hundreds of thousands of them, and goes all at once.
+/// Small values that are kept for gradients alone lie side by side in buffers of this many bytes: history that is never read may
+/// consist of hundreds of thousands of them, and is freed all at once.
 const SLAB: usize = 1 << 20;
 
-/// Buffers that slots share, one after the other or, where they are large, side by side.
+/// Buffers that slots share, at different times or, if they are large, side by side.
 #[derive(Default)]
 pub(in crate::plan) struct Arena {
     /// For each slot the number of its buffer, and its first byte there.
@@ -87,7 +87,7 @@ struct Slabs {
 }
 
 impl Slabs {
-    /// Puts each into the first slab that has room, and that no kernel reads and writes on its account.
+    /// Puts each into the first slab in which it fits without a kernel reading and writing the slab.
     fn new(slots: &[Slot], conflicts: &HashSet<(usize, usize)>) -> Slabs {
         let is_small = |slot: usize| {
             let Slot { bytes, last, is_held, .. } = slots[slot];
@@ -114,7 +114,7 @@ impl Slabs {
             });
             let bytes = &mut slabs.bytes[slab];
             slabs.positions.insert(slot, (slab, *bytes));
-            // An empty value is bound all the same, and a binding shows something.
+            // An empty value is bound all the same, and a binding needs at least a byte.
             *bytes += slots[slot].bytes.max(1).next_multiple_of(PART_ALIGNMENT);
             if *bytes + MOST_SMALL > SLAB {
                 open.retain(|&other| other != slab);
@@ -124,10 +124,10 @@ impl Slabs {
     }
 }
 
-/// Gives slots their buffers in an order in which sizes fall, so that whatever joins a buffer fits. Each takes the
-/// `smallest`, or else the largest, with a place that is free while it is needed, and what outlives the run none that is
-/// much too large. No kernel may write one part of a buffer and read another, since wgpu tracks whole buffers: such pairs
-/// of slots are `conflicts`.
+/// Assigns slots to buffers in order of falling size, so that each slot fits into an existing buffer. A slot takes the
+/// `smallest`, or else the largest, buffer with a free range during its live range; one that outlives the run takes none that is
+/// much too large. No kernel may write one part of a buffer and read another, since wgpu tracks whole buffers: such pairs of
+/// slots are `conflicts`.
 fn arrange(
     order: &[usize],
     smallest: bool,
@@ -149,7 +149,7 @@ fn arrange(
             if beside.peek().is_none() {
                 return Some((at, 0));
             }
-            // Most end here, at the first that they meet.
+            // Most end here, at the first slot that they meet.
             let stays = |slot: usize| slots[slot].last.is_none() || slots[slot].bytes < LEAST_PART;
             if !in_parts || stays(slot) {
                 return None;
@@ -166,7 +166,7 @@ fn arrange(
             let start = iter::once(0).chain(beside.iter().map(|&other| end(other))).filter(is_free).min()?;
             Some((at, start))
         };
-        // Buffers are made with falling sizes.
+        // Buffers are made in order of falling size.
         let found = if smallest {
             (0..buffers.len()).rev().find_map(position_in)
         } else {
@@ -182,7 +182,7 @@ fn arrange(
     Arena { positions, buffers: buffers.into_iter().map(|(bytes, _)| bytes).collect() }
 }
 
-/// Two slots, whichever is named first.
+/// Two slots, in ascending order.
 pub(in crate::plan) fn pair(a: usize, b: usize) -> (usize, usize) {
     (a.min(b), a.max(b))
 }
@@ -214,7 +214,7 @@ mod tests {
             let (slots, conflicts) = random(seed, 60);
             for in_parts in [false, true] {
                 let Arena { positions, buffers } = Arena::new(&slots, &conflicts, in_parts);
-                // An empty one has room for a binding, too.
+                // An empty one needs space for a binding too.
                 let end = |slot: usize| positions[slot].1 + slots[slot].bytes.max(1);
                 for a in 0..slots.len() {
                     assert!(end(a) <= buffers[positions[a].0].max(1), "{seed}: {a} reaches past its buffer");

@@ -1,4 +1,4 @@
-//! Where values lie: slots, and the buffers they share.
+//! The locations of values: slots, and the buffers they share.
 
 pub(super) mod arena;
 pub(super) mod assign;

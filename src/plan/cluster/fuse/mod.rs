@@ -12,16 +12,16 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use trunk::Trunk;
 
-/// Calls that are computed again by each of their users, together; longer chains are stored.
+/// Most calls that are computed again together by each of their users; longer chains are stored.
 const MOST_RECOMPUTED: usize = 6;
 
-/// Stored values that such a chain reads.
+/// Most stored values that such a chain reads.
 const MOST_READ: usize = 4;
 
 /// The clusters of a schedule, in an order in which each comes after those it reads from.
 pub(in crate::plan) struct Fused {
     pub clusters: Vec<Cluster>,
-    /// Which pairs of calls were not joined, and why.
+    /// Pairs of calls that were not joined, with the reasons.
     pub notes: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ pub(in crate::plan) fn fuse(legality: &Legality, enabled: bool) -> Fused {
 
 struct Fusion<'a> {
     legality: &'a Legality<'a>,
-    /// By the number of a member; where clusters are joined, one of them is left.
+    /// By the number of a member; of joined clusters one remains.
     clusters: HashMap<usize, Cluster>,
     /// For each call the cluster that stores it.
     cluster_of: Vec<usize>,
@@ -73,8 +73,8 @@ impl<'a> Fusion<'a> {
         fusion
     }
 
-    /// A call is computed again by each of its users where that costs them a load either way: arithmetic on at most
-    /// one value of its size, which would be stored in its place.
+    /// Marks calls that each of their users computes again because that costs them a load either way: arithmetic on at most one
+    /// value of the call's size, which would otherwise be stored instead.
     fn find_recomputed(&mut self) {
         let wiring = self.legality.wiring;
         let nodes = &wiring.schedule.nodes;
@@ -111,8 +111,8 @@ impl<'a> Fusion<'a> {
                 }
             }
             let large = read.values().filter(|&&bytes| 2 * bytes > output.bytes()).count();
-            // The one user of a value would read it; what that is computed from must be there all the same. Its one user, a cast
-            // say, leaves it to others where each of them computes that.
+            // A value's only user would otherwise read the value; recomputed, it reads the operands, which must exist anyway. A
+            // user that is itself recomputed, say a cast, counts as many if it has several users.
             let has_users = |call: usize| wiring.consumers(call).len() > 1;
             let is_there = |root: &Root| match *root {
                 Edge::Node { index, .. } => {
@@ -130,7 +130,7 @@ impl<'a> Fusion<'a> {
         }
     }
 
-    /// A cluster of these calls and what they compute again.
+    /// A cluster of these calls and those that they compute again.
     fn formed(&self, core: BTreeSet<usize>) -> Result<Cluster, &'static str> {
         let wiring = self.legality.wiring;
         let mut members = core.clone();
@@ -152,19 +152,19 @@ impl<'a> Fusion<'a> {
         self.legality.cluster(members, copies)
     }
 
-    /// Joins sums with calls whose kernels read all of what is added up anyway.
+    /// Joins sums with calls whose kernels read all of the summed argument anyway.
     fn join_side_sums(&mut self) {
         let wiring = self.legality.wiring;
         for sum in wiring.calls().filter(|&node| wiring.row_formula(node).is_some()) {
             let Edge::Node { index, .. } = wiring.argument(sum, 0) else { continue };
             let readers = wiring.consumers(index).iter().map(|&(user, _)| user);
             let calls: Vec<usize> = readers.filter(|&user| self.legality.sums(user, sum)).collect();
-            // One that has its sum already takes no other.
+            // A call absorbs at most one sum.
             let _ = calls.into_iter().any(|call| self.join(self.cluster_of[call], self.cluster_of[sum]).is_ok());
         }
     }
 
-    /// Joins each call's cluster with those of its arguments, and of the arguments of what it computes again.
+    /// Joins each call's cluster with those of its arguments, and of the arguments of calls that it computes again.
     fn join_producers(&mut self) {
         let wiring = self.legality.wiring;
         for node in wiring.calls() {
@@ -189,8 +189,8 @@ impl<'a> Fusion<'a> {
         }
     }
 
-    /// Whether a call belongs to the reductions that read it rather than to the kernels of the call before it: what those
-    /// compute is stored for others too, so that reading it costs less than storing one more value.
+    /// True if a call belongs with the reductions that read it rather than with the kernels of the call before it: the results of
+    /// those are stored for others too, so that reading them costs less than storing one more value.
     fn is_for_reductions(&self, producer: usize, node: usize) -> bool {
         let wiring = self.legality.wiring;
         let is_reduction = |&(user, _): &(usize, usize)| wiring.row_formula(user).is_some();
@@ -221,13 +221,13 @@ impl<'a> Fusion<'a> {
                 }
             }
             for other in others {
-                // One of them may be part of another by now.
+                // By now, one of them may be part of another.
                 let _ = self.join(other, key);
             }
         }
     }
 
-    /// Lets calls compute in their loads what several of them read and nobody else does, so that it is not stored.
+    /// Lets calls compute in their loads the values that only several such calls read, so that these are not stored.
     fn copy_into_loads(&mut self) {
         let wiring = self.legality.wiring;
         let is_stored = |node: usize| wiring.is_kept(Edge::Node { index: node, output: 0 });
@@ -264,7 +264,7 @@ impl<'a> Fusion<'a> {
         }
     }
 
-    /// Whether what a value is computed from takes no more memory, which is needed for longer then.
+    /// True if a value's operands take no more memory than it; they are needed for longer then.
     fn replaces_no_more(&self, node: usize, members: &BTreeSet<usize>) -> Result<(), &'static str> {
         let wiring = self.legality.wiring;
         let bytes = wiring.schedule.nodes[node].outputs[0].bytes();
@@ -282,7 +282,7 @@ impl<'a> Fusion<'a> {
         }
     }
 
-    /// Makes one cluster of two, under the number of the first.
+    /// Joins two clusters, under the number of the first.
     fn join(&mut self, first: usize, second: usize) -> Result<(), &'static str> {
         if first == second {
             return Ok(());
@@ -303,9 +303,8 @@ impl<'a> Fusion<'a> {
         Ok(())
     }
 
-    /// Where a cluster stands among others that could run: by its last call. One that adds what was there before, such as a
-    /// gradient of other batches, is recorded last of all and does not count, or else what the others read would wait in
-    /// memory.
+    /// A cluster's rank among others that could run: its last call. A call that adds to an earlier value, such as a gradient of
+    /// other batches, is recorded last of all and does not count, or else the others' inputs would wait in memory.
     fn number(&self, cluster: &Cluster) -> Option<usize> {
         let wiring = self.legality.wiring;
         let is_addition = |member: usize| {
@@ -320,8 +319,8 @@ impl<'a> Fusion<'a> {
         cluster.members.iter().rev().copied().find(|&member| member == call || !is_addition(member))
     }
 
-    /// The clusters that take little work and read nothing but values of earlier runs and results of each other, the last one
-    /// first: what they read is in memory all the time, so they can as well run just before their results are read.
+    /// The clusters that take little work and read only values of earlier runs and each other's results, the last one first:
+    /// their inputs are in memory all the time, so they can as well run just before their results are read.
     fn waiting(&self, needed: &HashSet<usize>, reads: &HashMap<usize, Vec<usize>>) -> Vec<usize> {
         let mut keys: Vec<usize> = needed.iter().copied().collect();
         keys.sort_unstable_by_key(|&key| self.number(&self.clusters[&key]));
@@ -340,7 +339,7 @@ impl<'a> Fusion<'a> {
         keys
     }
 
-    /// The clusters that are needed, each after those it reads from, otherwise in the order of recording.
+    /// The needed clusters, each after those it reads from, otherwise in the order of recording.
     fn ordered(&mut self) -> Vec<Cluster> {
         let wiring = self.legality.wiring;
         let reads: HashMap<usize, Vec<usize>> = self

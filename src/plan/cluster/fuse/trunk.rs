@@ -1,16 +1,16 @@
-//! The longest chain of calls in a schedule, which tells at once that most paths through it exist.
+//! The longest chain of calls in a schedule, which shows at once that most paths through it exist.
 
 use crate::graph::Edge;
 use crate::plan::analysis::wiring::Wiring;
 
-/// The longest chain of calls of which each reads the one before, or waits for it, and how others lie to it: whatever reaches one of its
-/// calls reaches all after that, such as the loss between the forward and the backward pass.
+/// The longest chain of calls in which each reads the one before, or waits for it, and its relation to other calls: a call that
+/// reaches one call of the chain reaches all after that, such as the loss between the forward and the backward pass.
 #[derive(Default)]
 pub(super) struct Trunk {
     calls: Vec<usize>,
-    /// For each call the first of the chain that it reaches, itself where it is in the chain; `usize::MAX` for none.
+    /// For each call the first one of the chain that it reaches, itself if it is in the chain; `usize::MAX` for none.
     reaches: Vec<usize>,
-    /// For each call the last of the chain that reaches it, likewise.
+    /// For each call the last one of the chain that reaches it; itself if it is in the chain.
     reached_by: Vec<Option<usize>>,
 }
 
@@ -51,8 +51,8 @@ impl Trunk {
         Trunk { calls, reaches, reached_by }
     }
 
-    /// True where a path leads from one of some calls to one of others along the chain, over a call of the chain that
-    /// `is_other`. There may be paths that it knows nothing of.
+    /// True if a path leads from one of some calls to one of others along the chain, through a call of the chain that `is_other`.
+    /// There may be paths that it does not know.
     pub fn leads(
         &self,
         from: impl Iterator<Item = usize>,
