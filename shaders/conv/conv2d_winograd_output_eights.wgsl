@@ -11,7 +11,6 @@
 
 alias Element = f32;
 alias Stored = Element;
-alias Transformed = f32;
 alias Quad = vec4<f32>;
 
 const RUN_X: u32 = 4u;
@@ -30,31 +29,15 @@ struct Params {
     runs: u32,
 }
 
-@group(0) @binding(0) var<storage, read> products: array<Transformed>;
 @group(0) @binding(1) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-// The eight numbers from `index` on, a multiple of eight.
-fn load_products_eight(index: u32) -> mat2x4<f32> {
-    return mat2x4<f32>(
-        products[index], products[index + 1u], products[index + 2u], products[index + 3u],
-        products[index + 4u], products[index + 5u], products[index + 6u], products[index + 7u],
-    );
-}
+#import eight
+#import store_eight
+#import winograd_products
 
 fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
-}
-
-fn store_output_eight(index: u32, low: Quad, high: Quad) {
-    store_output(index, low.x);
-    store_output(index + 1u, low.y);
-    store_output(index + 2u, low.z);
-    store_output(index + 3u, low.w);
-    store_output(index + 4u, high.x);
-    store_output(index + 5u, high.y);
-    store_output(index + 6u, high.z);
-    store_output(index + 7u, high.w);
 }
 
 fn transform(m: array<f32, 6>) -> array<f32, 4> {

@@ -49,6 +49,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> tiles: array<Transformed>;
 @group(0) @binding(2) var<uniform> params: Params;
 
+#import eight
+
 fn load_input(index: u32) -> f32 {
     return f32(input[params.input_offset + index]);
 }

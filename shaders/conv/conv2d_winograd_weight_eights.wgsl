@@ -28,6 +28,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> filters: array<Transformed>;
 @group(0) @binding(2) var<uniform> params: Params;
 
+#import eight
+
 fn load_weight(index: u32) -> f32 {
     return f32(weight[params.weight_offset + index]);
 }

@@ -7,13 +7,10 @@
 
 alias Sum = f32;
 
+#import roi_geometry
+
 // Columns in one iteration of the loop: more than one if a loop would run past 65,535.
 const BLOCK: u32 = 1u;
-const CHANNELS: u32 = 1u;
-const HEIGHT: u32 = 1u;
-const WIDTH: u32 = 1u;
-const BINS_Y: u32 = 1u;
-const BINS_X: u32 = 1u;
 const ALIGNED: bool = false;
 
 struct Params {

@@ -6,11 +6,7 @@
 
 alias Sum = f32;
 
-const CHANNELS: u32 = 1u;
-const HEIGHT: u32 = 1u;
-const WIDTH: u32 = 1u;
-const BINS_Y: u32 = 1u;
-const BINS_X: u32 = 1u;
+#import roi_geometry
 
 struct Params {
     count: u32,

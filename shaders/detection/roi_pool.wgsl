@@ -5,13 +5,10 @@
 // One invocation computes one element. The first of equal elements counts. An image that does not exist gives NaN and
 // is reported in `fault`.
 
+#import roi_geometry
+
 // Columns in one iteration of the loop: more than one if a loop would run past 65,535.
 const BLOCK: u32 = 1u;
-const CHANNELS: u32 = 1u;
-const HEIGHT: u32 = 1u;
-const WIDTH: u32 = 1u;
-const BINS_Y: u32 = 1u;
-const BINS_X: u32 = 1u;
 
 struct Params {
     count: u32,
@@ -19,9 +16,6 @@ struct Params {
     fault: u32,
     input_offset: u32,
     bounds_offset: u32,
-    padding0: u32,
-    padding1: u32,
-    padding2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

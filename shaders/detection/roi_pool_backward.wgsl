@@ -6,11 +6,7 @@
 
 alias Sum = f32;
 
-const CHANNELS: u32 = 1u;
-const HEIGHT: u32 = 1u;
-const WIDTH: u32 = 1u;
-const BINS_Y: u32 = 1u;
-const BINS_X: u32 = 1u;
+#import roi_geometry
 
 struct Params {
     count: u32,
@@ -20,7 +16,6 @@ struct Params {
     bounds_offset: u32,
     parts: u32,
     span: u32,
-    padding2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -18,7 +18,6 @@ struct Params {
     // A float's bits.
     scale: u32,
     boxes_offset: u32,
-    padding: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -8,11 +8,11 @@
 // The loss is -log of the sum over the last two states at the last time. The second half of `path` [2, batch, time, states] is
 // the same, with time and states counted from the end; entries past a sample's lengths are not written.
 //
-// spans [3, batch] holds input lengths, target lengths and the start of each sample's labels. A sample of one direction is shared
-// by LANES invocations, which take every LANES-th state and meet after each step; with LANES = 1 one invocation does it all. A
-// label, a length or an end of all labels that does not exist gives a loss of NaN and is reported in `fault`. Accumulator: f32.
+// A sample of one direction is shared by LANES invocations, which take every LANES-th state and meet after each step; with
+// LANES = 1 one invocation does it all. A label, a length or an end of all labels that does not exist gives a loss of NaN and is
+// reported in `fault`. Accumulator: f32.
 
-const LANES: u32 = 64u;
+#import ctc_lanes
 
 struct Params {
     rows: u32,
@@ -33,19 +33,12 @@ struct Params {
     spans_offset: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> log_probs: array<f32>;
-@group(0) @binding(2) var<storage, read> targets: array<i32>;
-@group(0) @binding(3) var<storage, read> spans: array<i32>;
+#import ctc_operands
 @group(0) @binding(4) var<storage, read_write> loss: array<f32>;
 @group(0) @binding(5) var<storage, read_write> path: array<f32>;
 @group(0) @binding(6) var<storage, read_write> fault: array<atomic<u32>>;
 
-fn load_log_probs(place: u32) -> f32 { return log_probs[params.log_probs_offset + place]; }
-
 fn load_target(place: u32) -> i32 { return targets[params.targets_offset + place]; }
-
-fn load_span(kind: u32, sample: u32) -> i32 { return spans[params.spans_offset + kind * params.batch + sample]; }
 
 fn none() -> f32 { return bitcast<f32>(0xff800000u + min(params.rows, 0u)); }
 
@@ -62,12 +55,6 @@ fn log_sum(a: f32, b: f32, c: f32) -> f32 {
     return base + log(exp(a - base) + exp(b - base) + exp(c - base));
 }
 
-fn meet() {
-    if (LANES > 1u) {
-        storageBarrier();
-    }
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let row = (group.x + group.y * groups.x) * (64u / LANES) + local / LANES;
@@ -77,9 +64,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let used = min(row, params.rows - 1u);
     let sample = used % params.batch;
     let reversed = used >= params.batch;
-    let input_length = load_span(0u, sample);
-    let target_length = load_span(1u, sample);
-    let start = load_span(2u, sample);
+    let input_length = bitcast<i32>(load_span(0u, sample));
+    let target_length = bitcast<i32>(load_span(1u, sample));
+    let start = bitcast<i32>(load_span(2u, sample));
     let bad_time = (input_length < 0) | (input_length > i32(params.time));
     let bad_width = (target_length < 0) | (target_length > i32(params.width));
     let end = bitcast<u32>(start) + bitcast<u32>(target_length);

@@ -27,20 +27,11 @@ struct Params {
     tangent_offset: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> log_probs: array<f32>;
-@group(0) @binding(2) var<storage, read> targets: array<i32>;
-@group(0) @binding(3) var<storage, read> spans: array<i32>;
+#import ctc_operands
 @group(0) @binding(4) var<storage, read> path: array<f32>;
 @group(0) @binding(5) var<storage, read> loss: array<f32>;
 @group(0) @binding(6) var<storage, read> tangent: array<f32>;
 @group(0) @binding(7) var<storage, read_write> output: array<f32>;
-
-fn load_log_probs(place: u32) -> f32 { return log_probs[params.log_probs_offset + place]; }
-
-fn load_span(kind: u32, sample: u32) -> u32 {
-    return bitcast<u32>(spans[params.spans_offset + kind * params.batch + sample]);
-}
 
 fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
 

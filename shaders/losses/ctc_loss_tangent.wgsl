@@ -7,7 +7,7 @@
 //
 // A sample of one direction is shared by LANES invocations, as there. Accumulator: f32.
 
-const LANES: u32 = 64u;
+#import ctc_lanes
 
 struct Params {
     rows: u32,
@@ -28,21 +28,12 @@ struct Params {
     direction_offset: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> log_probs: array<f32>;
-@group(0) @binding(2) var<storage, read> targets: array<i32>;
-@group(0) @binding(3) var<storage, read> spans: array<i32>;
+#import ctc_operands
 @group(0) @binding(4) var<storage, read> path: array<f32>;
 @group(0) @binding(5) var<storage, read> direction: array<f32>;
 @group(0) @binding(6) var<storage, read_write> output: array<f32>;
 
-fn load_log_probs(place: u32) -> f32 { return log_probs[params.log_probs_offset + place]; }
-
 fn load_path(place: u32) -> f32 { return path[params.path_offset + place]; }
-
-fn load_span(kind: u32, sample: u32) -> u32 {
-    return bitcast<u32>(spans[params.spans_offset + kind * params.batch + sample]);
-}
 
 // The class of a state of the sample whose labels begin at `start`; one that does not exist has been reported.
 fn class_of(start: u32, state: u32) -> u32 {
@@ -58,12 +49,6 @@ fn part(row: u32, start: u32, from_: u32, classes: u32, own: f32) -> f32 {
     let value = output[row + from_] + direction[params.direction_offset + classes + class_of(start, from_)];
     // Not a product: the direction may have any value where the weight is 0.
     return select(0.0, weight * value, weight > 0.0);
-}
-
-fn meet() {
-    if (LANES > 1u) {
-        storageBarrier();
-    }
 }
 
 @compute @workgroup_size(64)

@@ -48,38 +48,14 @@ const RIGHT_ALONG_K: u32 = select(1u, 0u, RIGHT_COLUMN_FASTEST);
 // Quads of each operand that one invocation loads for a step.
 const LOADS: u32 = TILE * TILE_DEPTH / 4u / THREADS;
 
-struct Params {
-    rows: u32,
-    columns: u32,
-    depth: u32,
-    left_row_stride: u32,
-    left_depth_stride: u32,
-    left_batch_stride: u32,
-    right_depth_stride: u32,
-    right_column_stride: u32,
-    right_batch_stride: u32,
-    column_tiles: u32,
-    batches: u32,
-    splits: u32,
-    part_depth: u32,
-    // First elements of the views, and the batch of the grid's first layer.
-    left_offset: u32,
-    right_offset: u32,
-    first_batch: u32,
-}
-
 @group(0) @binding(0) var<storage, read> left: array<Quad>;
 @group(0) @binding(1) var<storage, read> right: array<Quad>;
-@group(0) @binding(2) var<storage, read_write> output: array<Result>;
-@group(0) @binding(3) var<uniform> params: Params;
+
+#import matmul_parts
 
 var<workgroup> left_tile: array<Quad, LEFT_LINES * LEFT_PITCH>;
 var<workgroup> right_tile: array<Quad, RIGHT_LINES * RIGHT_PITCH>;
 var<workgroup> finished: array<f32, 4u * SIDE * SIDE>;
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Result(value);
-}
 
 // The part of a tile that an invocation copies as its quad number `i`, and its destination.
 fn place(i: u32, is_along_k: bool) -> Place {

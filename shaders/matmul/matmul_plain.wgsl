@@ -21,8 +21,6 @@ const TILE_COLUMNS: u32 = 8u;
 const DEPTH_STEP: u32 = 2u;
 const STORE_ROWS: u32 = 2u;
 const WORKGROUP: u32 = 8u;
-// 1 if the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
-const ONES: u32 = 0u;
 
 struct Params {
     rows: u32,
@@ -46,6 +44,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<Element>;
 @group(0) @binding(3) var<uniform> params: Params;
 
+#import matmul_place
+
 fn load_left(index: u32) -> f32 {
     return f32(left[params.left_offset + index]);
 }
@@ -56,13 +56,6 @@ fn load_right(index: u32) -> f32 {
 
 fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
-}
-
-// The index at which a product is stored; sums of rows follow the others.
-fn place(layer: u32, row: u32, column: u32) -> u32 {
-    let width = params.columns - ONES;
-    let is_sum = (ONES == 1u) & (column == width);
-    return layer * params.rows * params.columns + select(row * width + column, params.rows * width + row, is_sum);
 }
 
 @compute @workgroup_size(WORKGROUP)

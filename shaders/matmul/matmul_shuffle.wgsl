@@ -43,8 +43,6 @@ const RIGHT_DEPTH_FASTEST: bool = false;
 // True if eight columns of `right` are loaded together, and stored.
 const RIGHT_EIGHTS: bool = false;
 const STORE_EIGHTS: bool = false;
-// 1 if the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
-const ONES: u32 = 0u;
 // Elements of `right` in a panel: a megabyte of f32.
 const PANEL: u32 = 262144u;
 
@@ -73,6 +71,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(3) var<uniform> params: Params;
 
+#import matmul_place
+#import eight
+#import store_eight
+
 fn load_left(first: u32, second: u32, third: u32, fourth: u32) -> Quad {
     return Quad(f32(left[first]), f32(left[second]), f32(left[third]), f32(left[fourth]));
 }
@@ -90,17 +92,6 @@ fn load_right_eight(first: u32) -> mat2x4<f32> {
 
 fn store_output(index: u32, value: f32) {
     output[index] = Result(value);
-}
-
-fn store_output_eight(index: u32, low: Quad, high: Quad) {
-    store_output(index, low.x);
-    store_output(index + 1u, low.y);
-    store_output(index + 2u, low.z);
-    store_output(index + 3u, low.w);
-    store_output(index + 4u, high.x);
-    store_output(index + 5u, high.y);
-    store_output(index + 6u, high.z);
-    store_output(index + 7u, high.w);
 }
 
 // Four positions from `first` on; past the last one, that again: the values read there reach no sum, or only those that are not
@@ -179,13 +170,6 @@ fn right_eights(base: u32, column: u32, k: u32) -> array<mat2x4<f32>, 4> {
         load_right_eight(start + depths.z),
         load_right_eight(start + depths.w),
     );
-}
-
-// The index at which a product is stored; sums of rows follow the others.
-fn place(layer: u32, row: u32, column: u32) -> u32 {
-    let width = params.columns - ONES;
-    let is_sum = (ONES == 1u) & (column == width);
-    return layer * params.rows * params.columns + select(row * width + column, params.rows * width + row, is_sum);
 }
 
 // The tile that a workgroup computes, x across and y down, in a grid of tiles.

@@ -48,33 +48,12 @@ const LEFT_PITCH: u32 = TILE_ROWS / 4u;
 const RIGHT_PITCH: u32 = TILE_COLUMNS / 4u;
 const LEFT_LOADS: u32 = LEFT_PITCH * TILE_DEPTH / THREADS;
 const RIGHT_LOADS: u32 = RIGHT_PITCH * TILE_DEPTH / THREADS;
-// 1 if the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
-const ONES: u32 = 0u;
-
-struct Params {
-    rows: u32,
-    columns: u32,
-    depth: u32,
-    left_row_stride: u32,
-    left_depth_stride: u32,
-    left_batch_stride: u32,
-    right_depth_stride: u32,
-    right_column_stride: u32,
-    right_batch_stride: u32,
-    column_tiles: u32,
-    batches: u32,
-    splits: u32,
-    part_depth: u32,
-    // First elements of the views, and the batch of the grid's first layer.
-    left_offset: u32,
-    right_offset: u32,
-    first_batch: u32,
-}
 
 @group(0) @binding(0) var<storage, read> left: array<LeftElement>;
 @group(0) @binding(1) var<storage, read> right: array<RightElement>;
-@group(0) @binding(2) var<storage, read_write> output: array<Result>;
-@group(0) @binding(3) var<uniform> params: Params;
+
+#import matmul_parts
+#import matmul_place
 
 var<workgroup> left_tile: array<Quad, TILE_DEPTH * LEFT_PITCH>;
 var<workgroup> right_tile: array<Quad, TILE_DEPTH * RIGHT_PITCH>;
@@ -85,10 +64,6 @@ fn load_left(first: u32, second: u32, third: u32, fourth: u32) -> Quad {
 
 fn load_right(first: u32, second: u32, third: u32, fourth: u32) -> Quad {
     return Quad(f32(right[first]), f32(right[second]), f32(right[third]), f32(right[fourth]));
-}
-
-fn store_output(index: u32, value: f32) {
-    output[index] = Result(value);
 }
 
 // The part of a tile that an invocation copies as its quad number `i`: k and row.
@@ -148,13 +123,6 @@ fn within(quad: Quad, k: u32, along_k: u32, end: u32) -> Quad {
 // The permutation of the quads of step k: 0, 2, 4 or 6.
 fn permutation(k: u32) -> u32 {
     return (k / 2u) & 6u;
-}
-
-// The index at which a product is stored; sums of rows follow the others.
-fn place(layer: u32, row: u32, column: u32) -> u32 {
-    let width = params.columns - ONES;
-    let is_sum = (ONES == 1u) & (column == width);
-    return layer * params.rows * params.columns + select(row * width + column, params.rows * width + row, is_sum);
 }
 
 @compute @workgroup_size(THREADS_X, THREADS_Y)

@@ -13,9 +13,9 @@
 alias Element = f32;
 alias Sum = f32;
 
+#import adaptive_window
+
 const BACKWARD: bool = false;
-// True if products of positions and sizes take more than 32 bits.
-const WIDE: bool = false;
 
 struct Params {
     count: u32,
@@ -32,32 +32,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<Sum>;
 
 fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]); }
-
-// position * from / to, rounded down, and the remainder; position is at most to.
-fn scaled(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
-    let whole = position * (from_size / to_size);
-    let rest = from_size % to_size;
-    if (!WIDE) {
-        return vec2<u32>(whole + position * rest / to_size, position * rest % to_size);
-    }
-    // Bit by bit: twice as much, and once more.
-    var quotient = 0u;
-    var remainder = 0u;
-    for (var bit = 0u; bit < 32u; bit++) {
-        quotient *= 2u;
-        remainder = 2u * remainder + select(0u, position, ((rest >> (31u - bit)) & 1u) == 1u);
-        let times = remainder / to_size;
-        quotient += times;
-        remainder -= times * to_size;
-    }
-    return vec2<u32>(whole + quotient, remainder);
-}
-
-// The first element of a window and the one past its last.
-fn window(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
-    let past = scaled(position + 1u, from_size, to_size);
-    return vec2<u32>(scaled(position, from_size, to_size).x, past.x + select(0u, 1u, past.y > 0u));
-}
 
 fn length(position: u32, from_size: u32, to_size: u32) -> f32 {
     let elements = window(position, from_size, to_size);

@@ -7,24 +7,9 @@
 //
 // One invocation computes one output. A window is summed in blocks of BLOCK_Y x BLOCK_X, whose loads don't wait for each other.
 
-alias Element = f32;
+#import pool_geometry
+#import pool_divisor
 alias Result = f32;
-
-const IN_HEIGHT: u32 = 28u;
-const IN_WIDTH: u32 = 28u;
-const OUT_HEIGHT: u32 = 14u;
-const OUT_WIDTH: u32 = 14u;
-const KERNEL_Y: u32 = 2u;
-const KERNEL_X: u32 = 2u;
-const STRIDE_Y: u32 = 2u;
-const STRIDE_X: u32 = 2u;
-const PAD_Y: u32 = 0u;
-const PAD_X: u32 = 0u;
-// True if positions in the padding count; a divisor other than 0 is used instead of the count.
-const COUNT_PADDING: bool = true;
-const DIVISOR: f32 = 0.0;
-const BLOCK_Y: u32 = 2u;
-const BLOCK_X: u32 = 2u;
 
 struct Params {
     count: u32,
@@ -36,20 +21,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<Result>;
 
 fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]); }
-
-// The divisor of the sum over one window: its positions in the padded input, or in the input.
-fn divisor(y: u32, x: u32) -> f32 {
-    if (DIVISOR != 0.0) {
-        return DIVISOR;
-    }
-    let top = y * STRIDE_Y;
-    let left = x * STRIDE_X;
-    if (COUNT_PADDING) {
-        return f32((min(top + KERNEL_Y, IN_HEIGHT + 2u * PAD_Y) - top) * (min(left + KERNEL_X, IN_WIDTH + 2u * PAD_X) - left));
-    }
-    let rows = min(top + KERNEL_Y, IN_HEIGHT + PAD_Y) - max(top, PAD_Y);
-    return f32(rows * (min(left + KERNEL_X, IN_WIDTH + PAD_X) - max(left, PAD_X)));
-}
 
 fn store_output(index: u32, value: f32) { output[index] = Result(value); }
 

@@ -9,32 +9,10 @@
 // evenly, so the windows that can cover a cell's elements are the same for all of them: at most WINDOWS_Y x WINDOWS_X, visited
 // from the last on, in blocks of BLOCK_Y x BLOCK_X. The order of each sum is fixed.
 
-alias Element = f32;
+#import pool_geometry
+#import pool_divisor
+#import pool_cells
 alias Result = f32;
-
-const IN_HEIGHT: u32 = 28u;
-const IN_WIDTH: u32 = 28u;
-const OUT_HEIGHT: u32 = 14u;
-const OUT_WIDTH: u32 = 14u;
-const KERNEL_Y: u32 = 2u;
-const KERNEL_X: u32 = 2u;
-const STRIDE_Y: u32 = 2u;
-const STRIDE_X: u32 = 2u;
-const PAD_Y: u32 = 0u;
-const PAD_X: u32 = 0u;
-// True if positions in the padding count; a divisor other than 0 is used instead of the count.
-const COUNT_PADDING: bool = true;
-const DIVISOR: f32 = 0.0;
-// Windows of one dimension that can cover an element.
-const WINDOWS_Y: u32 = 1u;
-const WINDOWS_X: u32 = 1u;
-const BLOCK_Y: u32 = 1u;
-const BLOCK_X: u32 = 1u;
-// Size of a cell; divides the stride.
-const CELL_Y: u32 = 2u;
-const CELL_X: u32 = 2u;
-const CELLS_Y: u32 = (IN_HEIGHT + PAD_Y + CELL_Y - 1u) / CELL_Y;
-const CELLS_X: u32 = (IN_WIDTH + PAD_X + CELL_X - 1u) / CELL_X;
 
 struct Params {
     count: u32,
@@ -46,20 +24,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<Result>;
 
 fn load_grad(index: u32) -> f32 { return f32(grad[params.grad_offset + index]); }
-
-// The divisor of the sum over one window: its positions in the padded input, or in the input.
-fn divisor(y: u32, x: u32) -> f32 {
-    if (DIVISOR != 0.0) {
-        return DIVISOR;
-    }
-    let top = y * STRIDE_Y;
-    let left = x * STRIDE_X;
-    if (COUNT_PADDING) {
-        return f32((min(top + KERNEL_Y, IN_HEIGHT + 2u * PAD_Y) - top) * (min(left + KERNEL_X, IN_WIDTH + 2u * PAD_X) - left));
-    }
-    let rows = min(top + KERNEL_Y, IN_HEIGHT + PAD_Y) - max(top, PAD_Y);
-    return f32(rows * (min(left + KERNEL_X, IN_WIDTH + PAD_X) - max(left, PAD_X)));
-}
 
 fn store_output(index: u32, value: f32) { output[index] = Result(value); }
 
@@ -101,11 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     for (var cy = 0u; cy < CELL_Y; cy++) { // unroll
         for (var cx = 0u; cx < CELL_X; cx++) { // unroll
-            let y = row + cy - PAD_Y;
-            let x = column + cx - PAD_X;
-            if ((y < IN_HEIGHT) & (x < IN_WIDTH)) {
-                store_output((plane * IN_HEIGHT + y) * IN_WIDTH + x, sum[cy * CELL_X + cx]);
-            }
+            store_inside(plane, row + cy, column + cx, sum[cy * CELL_X + cx]);
         }
     }
 }

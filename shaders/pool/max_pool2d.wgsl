@@ -11,23 +11,13 @@
 //
 // One invocation computes one output. A window is visited in blocks of BLOCK_Y x BLOCK_X, whose loads don't wait for each other.
 
-alias Element = f32;
+#import pool_geometry
 
 const SLICES: u32 = 1u;
-const IN_HEIGHT: u32 = 28u;
-const IN_WIDTH: u32 = 28u;
-const OUT_HEIGHT: u32 = 14u;
-const OUT_WIDTH: u32 = 14u;
 const KERNEL_Y: u32 = 2u;
 const KERNEL_X: u32 = 2u;
-const STRIDE_Y: u32 = 2u;
-const STRIDE_X: u32 = 2u;
-const PAD_Y: u32 = 0u;
-const PAD_X: u32 = 0u;
 const DILATION_Y: u32 = 1u;
 const DILATION_X: u32 = 1u;
-const BLOCK_Y: u32 = 2u;
-const BLOCK_X: u32 = 2u;
 
 struct Params {
     count: u32,

@@ -10,17 +10,10 @@
 // from the last on, in blocks of BLOCK_Y x BLOCK_X. With dilation every STEPth window sees an element: those with window % STEP =
 // position / DIVISOR % STEP * INVERSE % STEP, and a cell is one element. No atomics: the order of each sum is fixed.
 
-alias Element = f32;
+#import pool_geometry
+#import pool_cells
 
 const SLICES: u32 = 1u;
-const IN_HEIGHT: u32 = 28u;
-const IN_WIDTH: u32 = 28u;
-const OUT_HEIGHT: u32 = 14u;
-const OUT_WIDTH: u32 = 14u;
-const STRIDE_Y: u32 = 2u;
-const STRIDE_X: u32 = 2u;
-const PAD_Y: u32 = 0u;
-const PAD_X: u32 = 0u;
 // The windows of one dimension that see an element: every STEPth.
 const DIVISOR_Y: u32 = 1u;
 const DIVISOR_X: u32 = 1u;
@@ -28,16 +21,6 @@ const STEP_Y: u32 = 1u;
 const STEP_X: u32 = 1u;
 const INVERSE_Y: u32 = 0u;
 const INVERSE_X: u32 = 0u;
-// Windows of one dimension that can cover an element.
-const WINDOWS_Y: u32 = 1u;
-const WINDOWS_X: u32 = 1u;
-const BLOCK_Y: u32 = 1u;
-const BLOCK_X: u32 = 1u;
-// Size of a cell; divides the stride.
-const CELL_Y: u32 = 2u;
-const CELL_X: u32 = 2u;
-const CELLS_Y: u32 = (IN_HEIGHT + PAD_Y + CELL_Y - 1u) / CELL_Y;
-const CELLS_X: u32 = (IN_WIDTH + PAD_X + CELL_X - 1u) / CELL_X;
 
 struct Params {
     count: u32,
@@ -95,11 +78,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     for (var cy = 0u; cy < CELL_Y; cy++) { // unroll
         for (var cx = 0u; cx < CELL_X; cx++) { // unroll
-            let y = row + cy - PAD_Y;
-            let x = column + cx - PAD_X;
-            if ((y < IN_HEIGHT) & (x < IN_WIDTH)) {
-                store_output((plane * IN_HEIGHT + y) * IN_WIDTH + x, sum[cy * CELL_X + cx]);
-            }
+            store_inside(plane, row + cy, column + cx, sum[cy * CELL_X + cx]);
         }
     }
 }

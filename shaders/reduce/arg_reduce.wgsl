@@ -14,7 +14,6 @@ struct Params {
     outputs: u32,
     length: u32,
     chunks: u32,
-    padding: u32,
     offset: u32,
 }
 

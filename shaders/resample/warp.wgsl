@@ -46,9 +46,6 @@ struct Params {
     input_offset: u32,
     maps_offset: u32,
     field_offset: u32,
-    padding0: u32,
-    padding1: u32,
-    padding2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -17,7 +17,6 @@ struct Params {
     count: u32,
     offset: u32,
     start: u32,
-    padding: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -34,8 +34,6 @@ struct Params {
     before_b: u32,
     before_c: u32,
     value: u32,
-    padding0: u32,
-    padding1: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

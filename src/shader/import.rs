@@ -12,8 +12,25 @@ macro_rules! imports {
 }
 
 /// The files that templates may import.
-const IMPORTS: &[(&str, &str)] =
-    imports!["conv_backward_data", "conv_backward_filter", "conv_forward", "conv_geometry", "conv_grid"];
+const IMPORTS: &[(&str, &str)] = imports![
+    "adaptive_window",
+    "conv_backward_data",
+    "conv_backward_filter",
+    "conv_forward",
+    "conv_geometry",
+    "conv_grid",
+    "ctc_lanes",
+    "ctc_operands",
+    "eight",
+    "matmul_parts",
+    "matmul_place",
+    "pool_cells",
+    "pool_divisor",
+    "pool_geometry",
+    "roi_geometry",
+    "store_eight",
+    "winograd_products",
+];
 
 const KEYWORD: &[u8] = b"#import ";
 

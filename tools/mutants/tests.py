@@ -16,7 +16,7 @@ REST = [("wgrad", []), ("ops", []), ("planner", ["fusion::", "loads::", "replay:
 # Tests of the kinds of adapters that templates are for.
 KINDS = {
     "_(tiled|cooperative).wgsl": "kernels_for_gpus",
-    "_plain.wgsl": "plain_kernels",
+    "_(plain|strips).wgsl": "plain_kernels",
     "_(blocks|shuffle|vector|eights|spread|output).wgsl": "kernels_agree",
 }
 
@@ -26,7 +26,13 @@ OPERATIONS = {
     "shaders/plan/pointwise.wgsl": ["add", "where", "lerp"],
     "shaders/plan/rows.wgsl": ["sum", "softmax", "layer_norm", "var"],
     "shaders/reduce/sum_rows.wgsl": ["sum", "matmul", "conv2d"],
-    "shaders/lib/eight.wgsl": ["conv2d", "matmul"],
+    "shaders/import/adaptive_": ["adaptive_avg_pool2d", "adaptive_max_pool2d"],
+    "shaders/import/conv_": ["conv2d", "conv3d", "conv_transpose2d"],
+    "shaders/import/ctc_": ["ctc_loss"],
+    "shaders/import/matmul_": ["matmul", "linear", "bmm"],
+    "shaders/import/pool_": ["max_pool2d", "avg_pool2d"],
+    "shaders/import/roi_": ["roi_align", "roi_pool"],
+    "shaders/import/": ["conv2d", "matmul"],
     "shaders/lib/integer_quotient.wgsl": ["floor_divide", "remainder", "fmod"],
     "shaders/lib/quotient.wgsl": ["div", "remainder", "fmod", "floor_divide"],
     "shaders/lib/pattern.wgsl": ["linspace", "arange", "eye", "tril"],

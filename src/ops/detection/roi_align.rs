@@ -79,7 +79,7 @@ impl Op for RoiWeights {
             .bind("boxes", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .values(&[count])
-            .words([Word::Scalar(0), Word::Offset(0), Word::Value(0)])
+            .words([Word::Scalar(0), Word::Offset(0)])
             .grid(fold_groups(count, 64))
             .work(16 * count)
             .into())

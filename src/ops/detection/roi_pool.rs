@@ -57,7 +57,6 @@ impl Op for RoiPool {
             .bind("fault", Operand::BadIndex)
             .values(&[count, self.regions.images])
             .words([Word::Fault(OP.into()), Word::Offset(0), Word::Offset(1)])
-            .values(&[0, 0, 0])
             .grid(fold_groups(count, 64))
             .work(32 * count)
             .into())
@@ -118,7 +117,7 @@ impl Op for RoiPoolBackward {
             .bind("bounds", Operand::Input(2))
             .values(&[count, regions])
             .words((0..3).map(Word::Offset))
-            .values(&[parts, span, 0])
+            .values(&[parts, span])
             .grid(fold_groups(count * parts, 64))
             .work(count.saturating_mul(regions));
         Ok(partial_sums::in_parts(kernel, parts, count, DType::F32))

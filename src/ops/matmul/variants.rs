@@ -16,7 +16,6 @@ use crate::ops::shared::partial_sums;
 use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 
-const EIGHT: &str = wgsl!("lib/eight");
 const SHUFFLE: &str = wgsl!("matmul/matmul_shuffle");
 const PLAIN: &str = wgsl!("matmul/matmul_plain");
 const COOPERATIVE: &str = wgsl!("matmul/matmul_cooperative");
@@ -365,7 +364,6 @@ impl<'a> Product<'a> {
         if self.stores_eights() {
             kernel = kernel.stores_eights();
         }
-        kernel.declarations.push_str(EIGHT);
         kernel = kernel.alias("LeftElement", left_element).alias("RightElement", right_element);
         hook(hook(kernel, "load_left", load_left), "load_right", load_right)
     }

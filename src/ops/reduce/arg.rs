@@ -73,7 +73,7 @@ impl Op for ArgReduce {
                 .hook("place", body.clone())
                 .bind("input", Operand::Input(0))
                 .bind("output", to)
-                .values(&[outputs, length, chunks, 0])
+                .values(&[outputs, length, chunks])
                 .words([Word::Offset(0)])
                 .grid(fold_groups(outputs * chunks, 64))
                 .work(outputs * length);

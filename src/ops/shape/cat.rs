@@ -70,7 +70,7 @@ impl Op for Cat {
                 .bind("output", Operand::Output(0))
                 .values(&[count])
                 .words([Word::Offset(i)])
-                .values(&[start, 0])
+                .values(&[start])
                 .grid(fold_groups(count, 64))
                 .work(count);
             if !input.is_contiguous() {

@@ -13,7 +13,7 @@ use crate::shader::index_expr;
 use std::fmt::Write;
 
 /// Splits groups of eight into vectors of four and joins them.
-pub(in crate::plan) const LIBRARY: &str = wgsl!("lib/eight");
+pub(in crate::plan) const LIBRARY: &str = wgsl!("import/eight");
 
 /// Invocations of a workgroup: a subgroup's.
 pub(in crate::plan) const WORKGROUP: usize = 8;

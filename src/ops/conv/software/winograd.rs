@@ -26,7 +26,6 @@ const SPREAD: &str = wgsl!("conv/conv2d_winograd_spread_eights");
 const OUTPUT: &str = wgsl!("conv/conv2d_winograd_output_eights");
 const WEIGHT: &str = wgsl!("conv/conv2d_winograd_weight_eights");
 const BACKWARD_FILTER: &str = wgsl!("conv/conv2d_winograd_backward_filter_eights");
-const EIGHT: &str = wgsl!("lib/eight");
 
 /// The transform of F(3x3, 4x4)'s taps, in the template's function; the template has that of its input.
 const TRANSFORM_TAPS: &str = "
@@ -106,14 +105,7 @@ impl Runs {
     }
 
     /// Sets the constants for the planes of this many channels of some images.
-    fn specialise(
-        &self,
-        mut kernel: Kernel,
-        plane: [usize; 2],
-        channels: usize,
-        [first, images]: [usize; 2],
-    ) -> Kernel {
-        kernel.declarations.push_str(EIGHT);
+    fn specialise(&self, kernel: Kernel, plane: [usize; 2], channels: usize, [first, images]: [usize; 2]) -> Kernel {
         kernel.constant("RUN_Y", unsigned(self.size[0])).constant("RUN_X", unsigned(self.size[1])).values(&[
             channels,
             first,
@@ -270,7 +262,7 @@ impl Call<'_> {
     fn weight_eights(&self) -> Kernel {
         let weight = self.inputs[1];
         let pairs = self.geometry.weights() / 9;
-        let mut kernel = Kernel::new("conv2d_winograd_weight_eights", WEIGHT)
+        let kernel = Kernel::new("conv2d_winograd_weight_eights", WEIGHT)
             .alias("Element", weight.dtype.wgsl())
             .constant("ROTATE", self.pass == Pass::BackwardData)
             .bind("weight", Operand::Input(1))
@@ -279,7 +271,6 @@ impl Call<'_> {
             .words([Word::Offset(1)])
             .grid(fold_groups(pairs / 8, 8))
             .work(pairs * POSITIONS * 4);
-        kernel.declarations.push_str(EIGHT);
         let kernel = stores_tiles(kernel, "store_filters_eight", "filters[index / 8u] = eight_of(low, high);");
         if !lies_in_eights(weight) {
             return kernel;
@@ -321,14 +312,13 @@ impl Call<'_> {
     /// The gradient of the weight from its products.
     fn taps_eights(&self) -> Kernel {
         let pairs = self.geometry.weights() / 9;
-        let mut kernel = Kernel::new("conv2d_winograd_backward_filter_eights", BACKWARD_FILTER)
+        let kernel = Kernel::new("conv2d_winograd_backward_filter_eights", BACKWARD_FILTER)
             .alias("Element", self.output.dtype.wgsl())
             .bind("products", Operand::Temporary(0))
             .bind("output", Operand::Output(0))
             .values(&[pairs / 8])
             .grid(fold_groups(pairs / 8, 8))
             .work(pairs * POSITIONS * 4);
-        kernel.declarations.push_str(EIGHT);
         let kernel = loads_products(kernel);
         if self.output.dtype == DType::F32 { kernel.stores_eights() } else { kernel }
     }

@@ -147,7 +147,7 @@ impl Op for Warp {
         } else {
             kernel = kernel.bind("field", Operand::Input(1)).values(&[0]);
         }
-        Ok(kernel.values(&[0; 3]).into())
+        Ok(kernel.into())
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         Ok(vec![reference::warp(self, inputs)?])

@@ -47,7 +47,7 @@ impl Op for PadBackward {
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .values(&[count])
-            .words([Word::Offset(0), Word::Scalar(0), Word::Value(0)])
+            .words([Word::Offset(0), Word::Scalar(0)])
             .grid(fold_groups(count, 64))
             .work(input.shape.numel())
             .into())

@@ -152,7 +152,6 @@ impl Op for Remap {
             .values(&[count])
             .words([Word::Offset(0)])
             .words((0..=MOST).map(Word::Scalar))
-            .values(&[0, 0])
             .grid(fold_groups(count, 64))
             .work(count);
         for (d, [mode, size, out]) in NAMES.into_iter().enumerate() {
