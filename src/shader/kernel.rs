@@ -18,6 +18,16 @@ pub enum Operand {
     BadIndex,
 }
 
+impl Operand {
+    /// The first element in its storage; buffers other than inputs begin with theirs.
+    pub(crate) fn offset(self) -> Word {
+        match self {
+            Operand::Input(input) => Word::Offset(input),
+            _ => Word::Value(0),
+        }
+    }
+}
+
 /// A 32-bit word of a kernel's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Word {

@@ -17,7 +17,7 @@ use crate::ops::matmul;
 use crate::ops::shared::congruence::greatest_common_divisor;
 use crate::ops::shared::constants::unsigned;
 use crate::ops::shared::partial_sums;
-use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, Word, fold_groups};
+use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, fold_groups};
 use crate::shape::Layout;
 
 /// The call's properties on which the choice of kernels depends.
@@ -192,17 +192,13 @@ impl Call<'_> {
         })
     }
 
-    /// The first elements of the inputs in their storage; temporaries begin with theirs.
-    fn offsets(&self) -> [Word; 2] {
-        [0, 1].map(|at| match self.operands[at] {
-            Operand::Input(input) => Word::Offset(input),
-            _ => Word::Value(0),
-        })
-    }
-
     /// A kernel that stores whole sums, with parameters of its own.
     pub fn whole(&self, kernel: Kernel, values: &[usize]) -> Kernel {
-        kernel.bind("output", self.operands[2]).values(&[self.batch]).values(values).words(self.offsets())
+        kernel
+            .bind("output", self.operands[2])
+            .values(&[self.batch])
+            .values(values)
+            .words(self.operands[..2].iter().map(|operand| operand.offset()))
     }
 
     /// Distance between the taps that reach the same position of the input.
@@ -231,7 +227,10 @@ impl Call<'_> {
         span: usize,
         values: &[usize],
     ) -> Result<Kernels> {
-        let kernel = kernel.values(&[self.batch, parts, span]).values(values).words(self.offsets());
+        let kernel = kernel
+            .values(&[self.batch, parts, span])
+            .values(values)
+            .words(self.operands[..2].iter().map(|operand| operand.offset()));
         let kernel = self.on_grid(kernel, [across, down, parts])?;
         Ok(partial_sums::in_parts(kernel, parts, self.stored(), self.output.dtype))
     }

@@ -13,7 +13,6 @@ mod twin;
 mod variants;
 
 pub(super) use cases::cases;
-pub(super) use operands::exchanged;
 pub(super) use variants::{Product, Variant};
 
 use crate::device::Adapter;

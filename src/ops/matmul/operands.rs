@@ -2,7 +2,6 @@
 
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::shader::{Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 
 /// The inner dimension along which an operand is loaded.
@@ -41,26 +40,8 @@ pub(super) fn quads(layout: &Layout, fastest: usize, binding: &str) -> (&'static
 }
 
 /// A batch of matrices transposed.
-pub(super) fn turned(operand: &Layout) -> Result<Layout> {
+pub(super) fn transposed(operand: &Layout) -> Result<Layout> {
     let (shape, strides) = (operand.shape, operand.strides());
     let shape = Shape::new(&[shape[0], shape[2], shape[1]])?;
     Ok(Layout::strided(shape, &[strides[0], strides[2], strides[1]], operand.offset, operand.dtype))
-}
-
-/// The kernels of a product whose left operand is the call's second input, and the right one the first.
-pub(in crate::ops) fn exchanged(mut product: Kernels) -> Kernels {
-    let other = |operand: Operand| match operand {
-        Operand::Input(at) => Operand::Input(1 - at),
-        operand => operand,
-    };
-    for kernel in &mut product.kernels {
-        kernel.bindings.iter_mut().for_each(|(_, operand)| *operand = other(*operand));
-        kernel.loads.iter_mut().for_each(|(_, operand, _)| *operand = other(*operand));
-        for word in &mut kernel.params {
-            if let Word::Offset(at) = word {
-                *at = 1 - *at;
-            }
-        }
-    }
-    product
 }

@@ -6,14 +6,14 @@
 //! of the depth follows from all sizes, since it is a parameter of the same pipeline; the sum of the parts is the kernel that
 //! also adds up the gradient of a bias.
 
-use super::operands::{exchanged, fastest, has_quads, has_runs, pairs, quads, turned};
+use super::operands::{fastest, has_quads, has_runs, pairs, quads, transposed};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::number::nearest;
 use crate::ops::matmul::takes_one_more;
 use crate::ops::shared::partial_sums;
-use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, Word, fold_groups};
+use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, fold_groups};
 use crate::shape::{Layout, Shape};
 
 const SHUFFLE: &str = wgsl!("matmul/matmul_shuffle");
@@ -97,6 +97,8 @@ pub(in crate::ops) struct Product<'a> {
     left: &'a Layout,
     right: &'a Layout,
     output: &'a Layout,
+    /// What kernels bind for `left`, `right` and `output`.
+    operands: [Operand; 3],
     batch: usize,
     rows: usize,
     /// Including the column of ones, if there is one.
@@ -133,6 +135,7 @@ impl<'a> Product<'a> {
             left,
             right,
             output,
+            operands: [Operand::Input(0), Operand::Input(1), Operand::Output(0)],
             batch: left.shape[0],
             rows: left.shape[1],
             columns: right.shape[2],
@@ -141,6 +144,11 @@ impl<'a> Product<'a> {
             wide: false,
             summed: 1,
         }
+    }
+
+    /// Of other operands than the call's two inputs in order and its output.
+    pub fn operands(self, operands: [Operand; 3]) -> Product<'a> {
+        Product { operands, ..self }
     }
 
     /// The same with tiles of eight columns on software adapters: when the column count does not come from the layer.
@@ -301,10 +309,10 @@ impl<'a> Product<'a> {
                 Ok(self.in_registers(kernel, self.shuffle_tile(), 8))
             }
             Variant::ShuffleTurned { int64 } => {
-                let (left, right) = (turned(self.right)?, turned(self.left)?);
+                let (left, right) = (transposed(self.right)?, transposed(self.left)?);
+                let [first, second, to] = self.operands;
                 let output = Layout::contiguous(Shape::new(&[self.batch, 1, self.rows])?, self.output.dtype);
-                let kernels = Product::new([&left, &right], &output).kernels(Variant::Shuffle { int64 })?;
-                Ok(exchanged(kernels))
+                Product::new([&left, &right], &output).operands([second, first, to]).kernels(Variant::Shuffle { int64 })
             }
             Variant::Plain => {
                 let kernel = Kernel::new("matmul_plain", PLAIN).alias("Element", self.left.dtype.wgsl());
@@ -312,8 +320,8 @@ impl<'a> Product<'a> {
             }
             Variant::Cooperative { fragments, splits } => Ok(self.cooperative(fragments, splits)),
             Variant::Tiled { tile, splits } => Ok(self.tiled(tile, splits)),
-            Variant::FewRows => Ok(self.vectors(self.right, self.left, Operand::Input(1), Operand::Input(0))),
-            Variant::FewColumns => Ok(self.vectors(self.left, self.right, Operand::Input(0), Operand::Input(1))),
+            Variant::FewRows => Ok(self.vectors(self.right, self.left, self.operands[1], self.operands[0])),
+            Variant::FewColumns => Ok(self.vectors(self.left, self.right, self.operands[0], self.operands[1])),
         }
     }
 
@@ -375,16 +383,16 @@ impl<'a> Product<'a> {
         let (l, r) = (self.left.strides(), self.right.strides());
         let tiles = self.batch * column_tiles * WORKGROUP * row_tiles;
         let kernel = kernel
-            .loads("load_left", Operand::Input(0), tiles * tile_rows * self.depth / sharers)
-            .loads("load_right", Operand::Input(1), tiles * tile_columns * self.depth)
+            .loads("load_left", self.operands[0], tiles * tile_rows * self.depth / sharers)
+            .loads("load_right", self.operands[1], tiles * tile_columns * self.depth)
             .constant("TILE_ROWS", unsigned(tile_rows))
             .constant("TILE_COLUMNS", unsigned(tile_columns))
             .constant("ONES", unsigned(usize::from(self.ones)))
-            .bind("left", Operand::Input(0))
-            .bind("right", Operand::Input(1))
-            .bind("output", Operand::Output(0))
+            .bind("left", self.operands[0])
+            .bind("right", self.operands[1])
+            .bind("output", self.operands[2])
             .values(&[self.rows, self.columns, self.depth, l[1], l[2], l[0], r[1], r[2], r[0]])
-            .words([Word::Offset(0), Word::Offset(1)])
+            .words([self.operands[0].offset(), self.operands[1].offset()])
             .values(&[column_tiles]);
         let [x, y, _] = fold_groups(column_tiles * row_tiles, 1);
         Kernels { kernels: self.batches(&kernel, [x as usize, y as usize], 1), ..Kernels::default() }
@@ -423,17 +431,17 @@ impl<'a> Product<'a> {
         let (row_tiles, column_tiles) = (self.rows.div_ceil(tile_rows), self.columns.div_ceil(tile_columns));
         let terms = self.batch * self.depth;
         let result = self.output.dtype.wgsl();
-        let (to, stored) = if splits == 1 { (Operand::Output(0), result) } else { (Operand::Temporary(0), "f32") };
+        let (to, stored) = if splits == 1 { (self.operands[2], result) } else { (Operand::Temporary(0), "f32") };
         let kernel = kernel
             .alias("Result", stored)
-            .bind("left", Operand::Input(0))
-            .bind("right", Operand::Input(1))
-            .loads("load_left", Operand::Input(0), terms * column_tiles * row_tiles * tile_rows)
-            .loads("load_right", Operand::Input(1), terms * row_tiles * column_tiles * tile_columns)
+            .bind("left", self.operands[0])
+            .bind("right", self.operands[1])
+            .loads("load_left", self.operands[0], terms * column_tiles * row_tiles * tile_rows)
+            .loads("load_right", self.operands[1], terms * row_tiles * column_tiles * tile_columns)
             .bind("output", to)
             .values(&[self.rows, self.columns, self.depth, l[1], l[2], l[0], r[1], r[2], r[0]])
             .values(&[column_tiles, self.batch, splits, self.part_depth(splits)])
-            .words([Word::Offset(0), Word::Offset(1)]);
+            .words([self.operands[0].offset(), self.operands[1].offset()]);
         let [x, y, _] = fold_groups(column_tiles * row_tiles, 1);
         let mut kernels = self.batches(&kernel, [x as usize, y as usize], splits);
         if splits == 1 {
@@ -445,7 +453,7 @@ impl<'a> Product<'a> {
     }
 
     fn vectors(&self, matrix: &Layout, vectors: &Layout, matrix_from: Operand, vectors_from: Operand) -> Kernels {
-        let matrix_is_left = matrix_from == Operand::Input(0);
+        let matrix_is_left = matrix_from == self.operands[0];
         // Dimensions of the matrix and of the vectors: along the sums of a vector or the vectors, and along k.
         let (i, k, v) = if matrix_is_left { (1, 2, 2) } else { (2, 1, 1) };
         let (m, s) = (matrix.strides(), vectors.strides());
@@ -454,7 +462,6 @@ impl<'a> Product<'a> {
         let (element, load) = quads(matrix, if is_depth_fastest { k } else { i }, "matrix");
         let (depth_threads, count_threads, quad) = if is_depth_fastest { (64, 4, 1) } else { (16, 16, 4) };
         let place = if matrix_is_left { [self.columns, 1] } else { [1, self.columns] };
-        let offsets = if matrix_is_left { [0, 1] } else { [1, 0] };
         let kernel = Kernel::new("matmul_vector", VECTOR)
             .constant("DEPTH_THREADS", unsigned(depth_threads))
             .constant("COUNT_THREADS", unsigned(count_threads))
@@ -467,10 +474,10 @@ impl<'a> Product<'a> {
             .bind("vectors", vectors_from)
             .loads("load_matrix", matrix_from, self.batch * count * self.depth)
             .loads("load_vector", vectors_from, self.batch * count.div_ceil(quad) * number * self.depth)
-            .bind("output", Operand::Output(0))
+            .bind("output", self.operands[2])
             .values(&[count, number, self.depth, m[i], m[k], m[0], s[v], s[3 - v], s[0]])
             .values(&place)
-            .words(offsets.map(Word::Offset));
+            .words([matrix_from.offset(), vectors_from.offset()]);
         let kernel = hook(kernel, "load_matrix", load);
         let [x, y, _] = fold_groups(count.div_ceil(quad), count_threads);
         Kernels { kernels: self.batches(&kernel, [x as usize, y as usize], 1), ..Kernels::default() }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::ops::conv::Pass;
 use crate::ops::conv::call::Call;
 use crate::ops::conv::tiles::Target;
-use crate::ops::matmul::{Product, Variant, exchanged};
+use crate::ops::matmul::{Product, Variant};
 use crate::ops::shared::partial_sums;
 use crate::shader::{Kernels, Operand};
 use crate::shape::{Layout, Shape};
@@ -38,7 +38,8 @@ impl Call<'_> {
             Layout::strided(Shape::new(&[self.batch, depth, positions])?, &strides, images.offset, images.dtype);
         let variant = Variant::Shuffle { int64: self.adapter.profile.u64_pairs };
         // The weight is the second input, and the left operand.
-        Product::new([&left, &right], self.output).kernels(variant).map(exchanged)
+        let operands = [Operand::Input(1), Operand::Input(0), Operand::Output(0)];
+        Product::new([&left, &right], self.output).operands(operands).kernels(variant)
     }
 
     /// The gradient of the weight, with groups of `summed` images added up in one workgroup.
@@ -61,17 +62,17 @@ impl Call<'_> {
         let splits = (self.enough_groups() / groups).min(self.most_parts()).clamp(1, self.batch);
         let summed = self.batch.div_ceil(splits).min(longest / steps);
         let layers = self.batch.div_ceil(summed);
-        let dtype = if layers == 1 { self.output.dtype } else { DType::F32 };
+        let (to, dtype) = match layers {
+            1 => (Operand::Output(0), self.output.dtype),
+            _ => (Operand::Temporary(0), DType::F32),
+        };
         let output = Layout::contiguous(Shape::new(&[layers, rows, columns])?, dtype);
-        let product = Product::new([&left, &right], &output).summed(summed);
+        let product =
+            Product::new([&left, &right], &output).operands([Operand::Input(0), Operand::Input(1), to]).summed(summed);
         let product = if columns > FEWEST_COLUMNS { product.wide() } else { product };
         let mut kernels = product.kernels(Variant::Shuffle { int64: self.adapter.profile.u64_pairs })?;
         if layers > 1 {
-            let bindings = kernels.kernels.iter_mut().flat_map(|kernel| &mut kernel.bindings);
-            for (_, operand) in bindings.filter(|(_, operand)| *operand == Operand::Output(0)) {
-                *operand = Operand::Temporary(0);
-            }
-            let sum = partial_sums::sum_rows(Operand::Temporary(0), layers, rows * columns);
+            let sum = partial_sums::sum_rows(to, layers, rows * columns);
             kernels.kernels.push(sum.alias("Result", self.output.dtype.wgsl()));
             kernels.temporaries = vec![4 * layers * rows * columns];
         }

@@ -45,6 +45,9 @@ const ONE_OF_INPUT: &str = "
 /// Rows and columns of a tile of results.
 const SIDE: usize = 4;
 
+/// The kernels of the products.
+const PRODUCTS: Variant = Variant::Shuffle { int64: true };
+
 /// Numbers of a transformed tile.
 const POSITIONS: usize = 36;
 
@@ -213,7 +216,7 @@ impl Call<'_> {
         let parts = self.batch_parts(g)?;
         let batch = POSITIONS * g.groups;
         let left = match self.pass {
-            Pass::BackwardData => turned(batch, g.out_per_group, g.in_per_group)?,
+            Pass::BackwardData => transposed(batch, g.out_per_group, g.in_per_group)?,
             _ => matrices(batch, g.out_per_group, g.in_per_group)?,
         };
         let channels = g.groups * g.in_per_group;
@@ -225,7 +228,8 @@ impl Call<'_> {
             let right = matrices(batch, g.in_per_group, columns)?;
             let output = matrices(batch, g.out_per_group, columns)?;
             kernels.push(self.spread_eights(&input, &parts.runs, 1, [first, images]));
-            kernels.extend(products(Product::new([&left, &right], &output).wide(), [0, 1, 2])?);
+            let product = Product::new([&left, &right], &output).operands([0, 1, 2].map(Operand::Temporary));
+            kernels.extend(product.wide().kernels(PRODUCTS)?.kernels);
             kernels.push(self.output_eights(g, &parts.runs, [first, images]));
         }
         Ok(Kernels { kernels, temporaries: parts.temporaries() })
@@ -245,10 +249,11 @@ impl Call<'_> {
             let images = parts.images.min(self.batch - first);
             let columns = images * parts.runs.tiles();
             let left = matrices(batch, g.out_per_group, columns)?;
-            let right = turned(batch, columns, g.in_per_group)?;
+            let right = transposed(batch, columns, g.in_per_group)?;
             kernels.push(self.spread_eights(&input, &parts.runs, 1, [first, images]));
             kernels.push(self.spread_eights(&grad, &parts.runs, 2, [first, images]));
-            let mut products = products(Product::new([&left, &right], &output), [2, 1, 0])?;
+            let product = Product::new([&left, &right], &output).operands([2, 1, 0].map(Operand::Temporary));
+            let mut products = product.kernels(PRODUCTS)?.kernels;
             if first > 0 {
                 products.iter_mut().for_each(|kernel| kernel.store_by("output[index] += value;".to_string()));
             }
@@ -361,26 +366,9 @@ fn matrices(batch: usize, rows: usize, columns: usize) -> Result<Layout> {
 }
 
 /// A batch of matrices with contiguous columns.
-fn turned(batch: usize, rows: usize, columns: usize) -> Result<Layout> {
+fn transposed(batch: usize, rows: usize, columns: usize) -> Result<Layout> {
     let shape = Shape::new(&[batch, rows, columns])?;
     Ok(Layout::strided(shape, &[rows * columns, 1, rows], 0, DType::F32))
-}
-
-/// The kernels of a product between temporaries: of its left and right operand and its result.
-fn products(product: Product, [left, right, output]: [usize; 3]) -> Result<Vec<Kernel>> {
-    let mut kernels = product.kernels(Variant::Shuffle { int64: true })?.kernels;
-    for kernel in &mut kernels {
-        for (_, operand) in &mut kernel.bindings {
-            *operand = Operand::Temporary(match *operand {
-                Operand::Input(0) => left,
-                Operand::Input(_) => right,
-                _ => output,
-            });
-        }
-        kernel.params.iter_mut().filter(|word| matches!(word, Word::Offset(_))).for_each(|word| *word = Word::Value(0));
-        kernel.loads.clear();
-    }
-    Ok(kernels)
 }
 
 #[cfg(test)]
