@@ -1,13 +1,17 @@
 //! The planner's passes, from a recorded graph to a plan, in the order in which they run.
 //!
-//! Analysis reads the schedule, clustering decides which calls are one kernel and when their results are needed, codegen writes
-//! the kernels, and assignment finds their buffers. Three loops ask for another plan if one takes too many launches or too much
-//! memory.
+//! * analysis: `Wiring` looks through views, merges repeated calls and finds constants;
+//! * kernel choice: `KernelChoice` asks operations and the tuner for the kernels of calls that have their own;
+//! * clustering: `fuse` joins calls by `Legality` and `cost`, `rematerialise` computes values again for the backward pass,
+//!   `Destinations` places gradients in packs, `Liveness` tells when values are in memory;
+//! * codegen by kind of cluster: `pointwise`, `rows`, `call` with `fuse_loads` and `fuse_stores`, `pack`;
+//! * assignment: `Assigner` gives values their slots and, in the end, slots their buffers.
 //!
-//! A pointwise operation gets into a convolution's load like this: `Passes::cluster` calls `fuse`, which proposes the pair
-//! (`Fusion::join_producers`), checks that it is legal (`Legality::check_loads`) and that it pays (`Legality::pays_in_loads`, in
-//! `cost`). `Passes::emit` then has `fuse_loads::emit` write the body of the template's load hook, and `fuse_stores::emit` of
-//! its store hook.
+//! Three loops go through some of them again where a plan takes too many launches or too much memory.
+//!
+//! A pointwise operation is fused into a convolution's load on this path: `fuse` proposes the pair
+//! (`Fusion::join_producers`), `Legality::check_loads` allows it, `Legality::pays_in_loads` (in `cost`) prices it, and
+//! `codegen::fuse_loads` writes it into the hook of the convolution's template.
 
 use crate::device::Gpu;
 use crate::error::Result;
@@ -21,14 +25,14 @@ use crate::plan::cluster::liveness::Liveness;
 use crate::plan::cluster::rematerialise::rematerialise;
 use crate::plan::cluster::{Cluster, Kind};
 use crate::plan::codegen::emit::{Emitted, Input};
-use crate::plan::codegen::{fuse_stores, pack, pointwise, rows};
+use crate::plan::codegen::{call, pack, pointwise, rows};
 use crate::plan::memory::assign::{Assigner, Plan, Unit};
 use crate::tune::Tuner;
 
-/// Most times that clusters are formed again to stay within a memory budget.
+/// Times that clusters are formed anew to stay within a memory budget.
 const MOST_BUDGET_ROUNDS: usize = 3;
 
-/// Most times that kernels are chosen again for smaller temporaries.
+/// Times that kernels are asked to do with smaller temporaries.
 const MOST_WORKSPACE_ROUNDS: usize = 3;
 
 pub(in crate::plan) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
@@ -58,7 +62,7 @@ pub(in crate::plan) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> R
     assigner.finish(order.notes)
 }
 
-/// The state of the passes.
+/// The input of the passes, and the choices that the loops change.
 struct Passes<'a> {
     wiring: &'a Wiring<'a>,
     gpu: &'a Gpu,
@@ -68,12 +72,12 @@ struct Passes<'a> {
     budget: Option<u64>,
 }
 
-/// Clusters in the order in which they run, with the live ranges of their results.
+/// Clusters in the order in which they run, and when their results are needed.
 struct Order {
     clusters: Vec<Cluster>,
     destinations: Destinations,
     liveness: Liveness,
-    /// Reasons why calls were not fused, and values that are computed again.
+    /// Reasons why calls were not fused, and the values that are computed again.
     notes: Vec<String>,
 }
 
@@ -97,7 +101,7 @@ impl<'a> Passes<'a> {
         Order { clusters, destinations, liveness, notes }
     }
 
-    /// Writes the kernels of all clusters and assigns buffers to their inputs and outputs.
+    /// Writes the kernels of all clusters and assigns buffers to what they read and write.
     fn assign(&self, order: &Order) -> Result<Assigner<'a>> {
         let mut assigner = Assigner::new(self.wiring, self.gpu, &order.destinations);
         for at in 0..order.clusters.len() {
@@ -130,7 +134,7 @@ impl<'a> Passes<'a> {
             Kind::Rows(_) => rows::emit(wiring, cluster, outputs, may_overwrite, adapter)?,
             Kind::Call(call) if wiring.is_pack(call) => pack::emit(wiring, call, destinations),
             Kind::Call(call) if cluster.members.len() == 1 => Emitted::unfused(wiring, call, kernels()),
-            Kind::Call(call) => fuse_stores::emit(wiring, cluster, call, kernels(), outputs, may_overwrite)?,
+            Kind::Call(call) => call::emit(wiring, cluster, call, kernels(), outputs, may_overwrite)?,
         };
         if cluster.members.iter().any(|&member| wiring.schedule.nodes[member].custom) {
             // A caller's formula may index anything, and loop without end.
@@ -139,7 +143,7 @@ impl<'a> Passes<'a> {
         Ok(emitted)
     }
 
-    /// Chooses kernels with fewer launches if a plan takes too many. True if it has chosen any.
+    /// Chooses kernels with fewer launches where a plan takes too many. True if it has chosen any.
     fn reduce_launches(&mut self, order: &Order, assigner: &Assigner) -> Result<bool> {
         let budgets = assigner.launch_budgets();
         for &(at, budget) in &budgets {
@@ -148,15 +152,15 @@ impl<'a> Passes<'a> {
         Ok(!budgets.is_empty())
     }
 
-    /// Lowers the budget by the plan's excess over the device's, since buffers are larger than the values in them. False if the
-    /// plan fits.
+    /// Lowers the budget by what a plan takes beyond the device's, since buffers are larger than the values in them. False
+    /// if the plan fits.
     fn reduce_budget(&mut self, assigner: &Assigner) -> bool {
         let excess = self.gpu.memory_budget().map_or(0, |most| assigner.bytes().saturating_sub(most));
         self.budget = self.budget.map(|budget| budget.saturating_sub(excess));
         excess > 0
     }
 
-    /// Chooses kernels with smaller temporaries if these make a plan take more memory. True if any do with less.
+    /// Chooses kernels with smaller temporaries where these make a plan take more memory. True if any do with less.
     fn reduce_workspaces(&mut self, order: &Order, assigner: &Assigner) -> Result<bool> {
         let mut is_less = false;
         for (at, budget) in assigner.workspace_budgets() {
@@ -174,8 +178,9 @@ mod tests {
     use crate::graph::{Device, Tensor};
     use crate::ops::{BatchNormOptions, Conv2dOptions};
     use crate::plan::Planner;
+    use crate::plan::cluster::cost;
 
-    /// The cost of the kernels of a step of residual blocks.
+    /// The cost of what a step of residual blocks runs.
     fn cost(blocks: usize, disable: Disable) -> Result<u64> {
         let options = DeviceOptions::default().noop(Noop::default()).disable(disable);
         let device = Device::with_options(&options)?;
@@ -197,7 +202,8 @@ mod tests {
         let (gpu, tuner, wiring) = (planner.gpu(), planner.tuner(), Wiring::new(&schedule));
         let kernels = KernelChoice::new(&wiring, gpu, tuner)?;
         let passes = Passes { wiring: &wiring, gpu, tuner, kernels, budget: None };
-        Ok(passes.cluster().clusters.iter().map(|cluster| passes.legality().cost(cluster)).sum())
+        let clusters = passes.cluster().clusters;
+        Ok(clusters.iter().map(|cluster| cost::cost(&wiring, gpu.adapter(), &passes.kernels, cluster)).sum())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From a recorded graph to dispatches: passes over the graph, each a file, and the cache of their results.
+//! Plans recorded graphs and runs them: `lower` makes a plan by passes over the graph, and a cache keeps plans.
 
 mod analysis;
 mod cluster;
@@ -20,13 +20,13 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Plans kept: a program whose graph never repeats must not fill memory. Those unused for longest are dropped.
-const MOST_PLANS: usize = 512;
+/// Plans in the cache: a program whose graph never repeats must not fill memory. The least recently used go first.
+const MOST_CACHED_PLANS: usize = 512;
 
-/// Calls of all plans that are kept: a plan takes some hundred bytes of memory for each.
-const MOST_CALLS: usize = 1 << 18;
+/// Calls of all plans in the cache: a plan takes some hundred bytes of memory for each.
+const MOST_CACHED_CALLS: usize = 1 << 18;
 
-/// Bind groups that all plans keep together, and the number of new ones after which that is checked.
+/// Bind groups of all plans in the cache, and how many are made between two checks of that.
 const MOST_BIND_GROUPS: usize = 1 << 14;
 const BIND_GROUPS_A_LOOK: u64 = 1 << 12;
 
@@ -34,7 +34,7 @@ const BIND_GROUPS_A_LOOK: u64 = 1 << 12;
 struct Cached {
     plan: Plan,
     memory: Mutex<Memory>,
-    /// Its structure, to compare with in debug builds.
+    /// The structure behind its fingerprint, in debug builds.
     structure: Vec<u8>,
 }
 
@@ -44,11 +44,11 @@ pub(crate) struct Planner {
     tuner: Tuner,
     /// Plans by the structure of their graph.
     plans: Mutex<Cache<Fingerprint, Arc<Cached>>>,
-    /// Number of bind groups made at the last check.
+    /// Bind groups made up to the last check of how many are kept.
     bound: AtomicU64,
     planned: AtomicU64,
     runs: AtomicU64,
-    /// The memory of the last plan that ran.
+    /// Bytes that the last plan needs.
     bytes_planned: AtomicU64,
     profiler: Profiler,
     log: Log,
@@ -80,7 +80,7 @@ impl Planner {
         &self.tuner
     }
 
-    /// Forgets all plans, so that kernels are chosen again.
+    /// Forgets all plans, so that the next ones choose their kernels anew.
     pub fn forget_plans(&self) {
         self.plans.lock().clear();
     }
@@ -107,7 +107,7 @@ impl Planner {
         self.gpu.compile(plan.steps.iter().map(|step| &step.pipeline))?;
         if let Some(tuning) = self.tuner.settle() {
             self.log.tuning(&tuning);
-            // Candidates left buffers there that may not be needed again.
+            // Candidates left buffers there that nobody else may need.
             self.gpu.empty_pool();
         }
         let number = self.planned.fetch_add(1, Ordering::Relaxed);
@@ -115,11 +115,11 @@ impl Planner {
         let cached = Arc::new(Cached { plan, memory: Mutex::default(), structure });
         let mut plans = self.plans.lock();
         plans.insert(key, cached.clone());
-        plans.trim(MOST_PLANS, |_| true);
+        plans.trim(MOST_CACHED_PLANS, |_| true);
         let has_many_calls = |plans: &Cache<_, Arc<Cached>>| {
-            plans.iter().map(|(_, cached)| cached.plan.calls.len()).sum::<usize>() > MOST_CALLS
+            plans.iter().map(|(_, cached)| cached.plan.calls.len()).sum::<usize>() > MOST_CACHED_CALLS
         };
-        // Pipelines live as long as plans run them.
+        // Pipelines last as long as plans run them.
         while plans.len() > 1 && (has_many_calls(&plans) || self.gpu.has_many_pipelines()) {
             let most = plans.len() / 4 * 3;
             plans.trim(most.max(1), |_| true);
@@ -127,7 +127,7 @@ impl Planner {
         Ok(cached)
     }
 
-    /// Leaves bind groups, which take the driver's memory, to the plans that ran last.
+    /// Keeps bind groups, for which the driver holds memory, of the most recently used plans only.
     fn bound_bind_groups(&self) {
         let bound = self.gpu.stats().bind_groups;
         if bound < self.bound.load(Ordering::Relaxed) + BIND_GROUPS_A_LOOK {
@@ -232,5 +232,73 @@ impl Executor for Planner {
 
     fn as_any(&self) -> &dyn std::any::Any {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    /// The rooms, each of which may use those before it. `lower` stands above them.
+    const ROOMS: [&str; 6] = ["analysis", "cluster", "codegen", "memory", "execute", "lower"];
+
+    /// Collects the text of each module below a folder by its path, such as `codegen::rows`.
+    fn read(folder: &Path, path: &str, modules: &mut BTreeMap<String, String>) {
+        for entry in folder.read_dir().unwrap() {
+            let file = entry.unwrap().path();
+            let stem = file.file_stem().unwrap().to_str().unwrap();
+            let inner = if path.is_empty() { stem.to_string() } else { format!("{path}::{stem}") };
+            match stem {
+                _ if file.is_dir() => read(&file, &inner, modules),
+                "mod" => _ = modules.insert(path.to_string(), std::fs::read_to_string(file).unwrap()),
+                _ => _ = modules.insert(inner, std::fs::read_to_string(file).unwrap()),
+            }
+        }
+    }
+
+    /// The modules that a text imports, of those that there are.
+    fn imports<'a>(text: &str, modules: &'a BTreeMap<String, String>) -> Vec<&'a str> {
+        let lines = text.lines().map(str::trim).filter_map(|line| line.strip_prefix("use crate::plan::"));
+        let paths = lines.flat_map(|line| match line.split_once('{') {
+            Some((stem, names)) => names.split(['}', ',']).map(|name| format!("{stem}{}", name.trim())).collect(),
+            None => vec![line.to_string()],
+        });
+        let longest = |path: String| {
+            let is_prefix = |name: &&String| {
+                path.trim_end_matches([';', ':'])
+                    .split("::")
+                    .collect::<Vec<_>>()
+                    .starts_with(&name.split("::").collect::<Vec<_>>())
+            };
+            modules.keys().filter(is_prefix).max_by_key(|name| name.len()).map(String::as_str)
+        };
+        paths.filter_map(longest).collect()
+    }
+
+    #[test]
+    fn rooms_use_those_below_them_and_files_have_no_circles() {
+        let mut modules = BTreeMap::new();
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan"), "", &mut modules);
+        modules.remove("");
+        let mut open: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (module, text) in &modules {
+            let rank = |path: &str| ROOMS.iter().position(|room| path.split("::").next() == Some(room)).unwrap();
+            let imports = imports(text, &modules);
+            for import in &imports {
+                assert!(rank(import) <= rank(module), "{module} uses {import}");
+            }
+            open.insert(module, imports);
+        }
+        assert!(open.values().map(Vec::len).sum::<usize>() > 100, "imports were not found");
+        // Files that import none that is left, until there are no such.
+        while let Some(free) = open
+            .iter()
+            .find(|(_, imports)| imports.iter().all(|import| !open.contains_key(import)))
+            .map(|(&module, _)| module)
+        {
+            open.remove(free);
+        }
+        assert!(open.is_empty(), "circles among {:?}", open.keys());
     }
 }

@@ -4,9 +4,9 @@ use crate::graph::{Edge, Schedule};
 use crate::plan::analysis::key;
 use std::collections::HashMap;
 
-/// For each node the first node that computes the same value; itself if there is none.
+/// For each node the first node that computes the same; itself where there is none.
 ///
-/// Calls with scalars represent themselves: the numbers may differ in the next run of the same plan.
+/// Calls with scalars stand for themselves: the numbers may differ in the next run of the same plan.
 pub(in crate::plan) fn representatives(schedule: &Schedule) -> Vec<usize> {
     let mut first: HashMap<(Vec<u8>, Vec<Edge>), usize> = HashMap::new();
     let mut same: Vec<usize> = Vec::with_capacity(schedule.nodes.len());
@@ -17,8 +17,8 @@ pub(in crate::plan) fn representatives(schedule: &Schedule) -> Vec<usize> {
         }
         let edges: Vec<Edge> = schedule.edges[i].iter().map(|&edge| resolve(edge, &same)).collect();
         let key = if schedule.is_view(i) {
-            let shown = schedule.edges[i].first().map(|&edge| schedule.layout(edge));
-            shown.and_then(|shown| key::view(shown, &node.outputs[0]))
+            let base = schedule.edges[i].first().map(|&edge| schedule.layout(edge));
+            base.and_then(|base| key::view(base, &node.outputs[0]))
         } else {
             Some(key::operation(&*node.op))
         };
@@ -27,7 +27,7 @@ pub(in crate::plan) fn representatives(schedule: &Schedule) -> Vec<usize> {
     same
 }
 
-/// An edge to the representative of its target.
+/// An edge redirected to the representative of its node.
 pub(in crate::plan) fn resolve(edge: Edge, same: &[usize]) -> Edge {
     match edge {
         Edge::Node { index, output } => Edge::Node { index: same[index], output },

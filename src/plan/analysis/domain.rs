@@ -1,15 +1,15 @@
-//! The domain of a kernel: rows of elements, and the split of a linear index into the two.
+//! The domain of a kernel over rows, and how a linear index splits into a row and an element.
 
 use crate::shader::index_expr;
 use crate::shape::{Layout, Shape};
 use std::cmp::Reverse;
 
-/// Sizes and strides, outermost first; dimensions that step alike are merged, those of size 1 omitted.
+/// Sizes and strides, outermost first; dimensions that step alike count as one, those of size 1 not at all.
 pub(in crate::plan) fn steps(layout: &Layout) -> Vec<(usize, usize)> {
     merged(layout.shape.iter().copied().zip(layout.strides().iter().copied()))
 }
 
-/// Some dimensions of a layout as [`steps`], in their order in memory.
+/// Some dimensions of a layout as [`steps`], in the order in which they lie in memory.
 pub(in crate::plan) fn steps_in_memory(layout: &Layout, is_one: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
     let sizes = layout.shape.iter().copied().zip(layout.strides().iter().copied());
     let mut sizes: Vec<(usize, usize)> =
@@ -39,17 +39,17 @@ pub(in crate::plan) struct Domain {
     pub rows: usize,
     /// Elements of a row.
     pub length: usize,
-    /// Elements of a row for each index of the outermost dimension, if that is part of a row and there are others: a shorter last
-    /// batch then changes the length, and not this.
+    /// Elements of a row for each index of the outermost dimension, if that is part of a row and larger than 1: a shorter
+    /// last batch changes the length and not this.
     pub length_each: Option<usize>,
 }
 
-/// The four numbers of a vector.
+/// The meaning of the four numbers of a vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::plan) enum Wide {
-    /// No vectors: one number.
+    /// There are no vectors: one number.
     Single,
-    /// Neighbouring elements of a row; the last ones may be missing where `ragged`.
+    /// Neighbouring elements of a row; if `ragged`, the last ones may be missing.
     Elements { ragged: bool },
     /// The same element of neighbouring rows.
     Rows,
@@ -88,8 +88,8 @@ impl Domain {
         layout.offset == 0 && steps(layout) == self.row_of
     }
 
-    /// The values in the order of the rows, if a layout shows those: one for each row, or, without `of_rows`, for each element
-    /// that of its row.
+    /// The layout of the rows' values that a layout shows: one for each row, or, without `of_rows`, for each element that of
+    /// its row.
     pub fn row_values(&self, layout: &Layout, of_rows: bool) -> Option<Layout> {
         let shows = if of_rows {
             layout.is_contiguous() && layout.shape.numel() == self.rows
@@ -115,15 +115,15 @@ impl Domain {
         }
     }
 
-    /// True if each aligned group of eight neighbours belongs to one row.
-    pub fn has_eights(&self) -> bool {
+    /// True if eight neighbours from a multiple of eight on belong to one row.
+    pub fn has_u64_pairs(&self) -> bool {
         match self.wide() {
             Wide::Elements { ragged } => ragged || self.row_of.last().is_some_and(|(size, _)| size % 8 == 0),
             Wide::Single | Wide::Rows => false,
         }
     }
 
-    /// The sizes and the distances in memory of the dimensions that rows, or elements, count through.
+    /// For rows or for elements: the sizes and the distances in memory of the dimensions they count through.
     fn part(&self, of_rows: bool) -> Vec<(usize, usize)> {
         let mut part = Vec::new();
         let mut distance = 1;
@@ -137,8 +137,8 @@ impl Domain {
         part
     }
 
-    /// The distances between rows and between elements, if both are even; then these numbers are parameters, and one kernel
-    /// serves many shapes.
+    /// The strides of rows and elements, if both are even; then these numbers are parameters, and one kernel serves many
+    /// shapes.
     pub fn even(&self) -> Option<(usize, usize)> {
         match (&self.part(true)[..], &self.part(false)[..]) {
             ([] | [_], [] | [_]) => {

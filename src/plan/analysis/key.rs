@@ -17,16 +17,16 @@ impl Hasher for Bytes {
     }
 }
 
-/// Writes everything in a call that its kernel depends on; not its scalars, which are data.
+/// Everything of a call that its kernel depends on; not its scalars, which are data.
 pub(in crate::plan) fn operation(op: &dyn Op) -> Vec<u8> {
     let mut bytes = Bytes::default();
     write_operation(op, &mut bytes);
     bytes.0
 }
 
-/// A view's whole identity besides its input, if it shows all of that in some order: its layout. The offset of any other view is
-/// data, and may differ in the next run.
-pub(in crate::plan) fn view(shown: &Layout, output: &Layout) -> Option<Vec<u8>> {
+/// The layout of a view that shows all of a value in some order. Other views begin at an offset that is data and may differ
+/// in the next run.
+pub(in crate::plan) fn view(base: &Layout, output: &Layout) -> Option<Vec<u8>> {
     let steps = output.shape.iter().zip(output.strides()).filter(|&(&size, &stride)| size != 1 && stride != 0);
     let mut steps: Vec<(usize, usize)> = steps.map(|(&size, &stride)| (stride, size)).collect();
     steps.sort_unstable();
@@ -39,10 +39,10 @@ pub(in crate::plan) fn view(shown: &Layout, output: &Layout) -> Option<Vec<u8>> 
     }
     let mut bytes = Bytes::default();
     output.hash(&mut bytes);
-    (covered == shown.shape.numel() && shown.is_contiguous()).then_some(bytes.0)
+    (covered == base.shape.numel() && base.is_contiguous()).then_some(bytes.0)
 }
 
-/// A fingerprint that is equal for schedules that differ in sizes alone.
+/// A fingerprint shared by schedules that differ only in sizes.
 pub(in crate::plan) fn family(schedule: &Schedule) -> u64 {
     let mut state = DefaultHasher::new();
     for (i, node) in schedule.nodes.iter().enumerate() {
@@ -51,7 +51,7 @@ pub(in crate::plan) fn family(schedule: &Schedule) -> u64 {
     state.finish()
 }
 
-/// The key of a schedule in the plan cache. Each call's part of it was made when the call was recorded.
+/// The key of a schedule in the plan cache. Each call's part of it was computed when the call was recorded.
 pub(in crate::plan) fn fingerprint(schedule: &Schedule) -> Fingerprint {
     let mut state = Fingerprinter::new();
     write_sources(schedule, &mut state);
@@ -71,7 +71,7 @@ pub(in crate::plan) fn fingerprint(schedule: &Schedule) -> Fingerprint {
     state.fingerprint()
 }
 
-/// The structure behind a fingerprint, byte by byte. Reuses the memory of an earlier one.
+/// The structure behind a fingerprint, byte by byte, in the memory of an earlier one.
 pub(in crate::plan) fn structure(schedule: &Schedule, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.clear();
     let mut state = Bytes(bytes);

@@ -1,4 +1,4 @@
-//! The contents of the schedule: its structure, its values, the rows of its reductions.
+//! Facts about a schedule: its structure, its values, the rows of its reductions.
 
 pub(super) mod common_subexpressions;
 pub(super) mod domain;

@@ -1,4 +1,4 @@
-//! The schedule as the planner sees it: views resolved, repeated calls merged, constants known.
+//! The schedule as the planner sees it: views looked through, repeated calls merged, constants known.
 
 use crate::graph::{Class, Edge, Schedule};
 use crate::plan::analysis::common_subexpressions::{representatives, resolve};
@@ -6,31 +6,31 @@ use crate::shader::{Formula, RowFormula};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 
-/// A stored value: an output of a node that is not a view, or a source.
+/// A value as it is stored: an output of a node that is not a view, or a source.
 pub(in crate::plan) type Root = Edge;
 
-/// Calls that a constant may consist of. Beyond that, a value is computed like any other: a chain of calls over constants may
-/// have any length, and each reader would compute all of it.
+/// Calls that a constant may take. With more, a value is computed like any other: a chain of calls over constants has any
+/// length, and each reader would repeat all of it.
 const MOST_OF_CONSTANT: usize = 8;
 
-/// The schedule with views resolved and repeated calls merged.
+/// The schedule with views looked through and repeated calls merged.
 pub(in crate::plan) struct Wiring<'a> {
     pub schedule: &'a Schedule,
-    /// For each node the first one that computes the same value.
+    /// For each node the first that computes the same.
     same: Vec<usize>,
-    /// For each view the value behind it.
+    /// For each view the value that it is a view of.
     bases: Vec<Option<Root>>,
-    /// For each constant its calls, itself among them.
+    /// For each constant the calls that it takes, itself among them.
     constants: Vec<Vec<usize>>,
     /// For each node the calls that read it, through views too: the call and its argument.
     consumers: Vec<Vec<(usize, usize)>>,
-    /// For each node the calls that must run before it although it reads nothing of theirs, and for each call the nodes that wait
-    /// for it in this way.
+    /// For each node the calls before which it must not run though it reads none of them, and for each call the nodes that
+    /// wait for it so.
     waits: Vec<Vec<usize>>,
     waiting: Vec<Vec<usize>>,
-    /// True for each node whose result is needed, directly or through others.
+    /// True for nodes whose result is asked for, directly or through others.
     live: Vec<bool>,
-    /// Values that outlive the run: all outputs of kept calls, and the values behind kept views.
+    /// Values that outlive the run: all outputs of kept calls, and what kept views show.
     kept: BTreeSet<Root>,
     /// Values that a parameter shows after the run.
     assigned: BTreeSet<Root>,
@@ -81,7 +81,7 @@ impl<'a> Wiring<'a> {
         wiring
     }
 
-    /// Finds the calls that read through views which make them wait.
+    /// Finds the calls that read through views which hold them back.
     fn find_waits(&mut self) {
         // For each view the calls that its readers wait for.
         let mut behind: Vec<Vec<usize>> = vec![Vec::new(); self.live.len()];
@@ -115,7 +115,7 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// The calls of a node if it is a constant, otherwise none.
+    /// The calls of a node that is a constant; none for other nodes.
     fn constants_of(&self, node: usize) -> Vec<usize> {
         let edges = &self.schedule.edges[node];
         let is_one_number = |formula: &Formula| formula.constant || !edges.is_empty() && !formula.is_positional();
@@ -195,8 +195,8 @@ impl<'a> Wiring<'a> {
         matches!(self.schedule.nodes[node].op.class(), Class::Pack { .. })
     }
 
-    /// True for a pointwise call all of whose elements are the same number, because all its inputs are such numbers and there are
-    /// few: it is inlined into its readers.
+    /// True for a pointwise call whose every element is the same number, because it is computed from few such numbers: its
+    /// users compute it.
     pub fn is_constant(&self, node: usize) -> bool {
         !self.constants[node].is_empty()
     }
@@ -209,17 +209,17 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// The calls that read a node's results, each with the argument that reads them.
+    /// The calls that read a node's results, and which argument of theirs it is.
     pub fn consumers(&self, node: usize) -> &[(usize, usize)] {
         &self.consumers[node]
     }
 
-    /// The calls after which a call must run although it reads nothing of theirs.
+    /// The calls after which a call must run though it reads nothing of theirs.
     pub fn waits(&self, node: usize) -> &[usize] {
         &self.waits[node]
     }
 
-    /// The calls that must run after a call although they read nothing of its.
+    /// The calls that must run after a call though they read nothing of its.
     pub fn waiting(&self, node: usize) -> &[usize] {
         &self.waiting[node]
     }
@@ -234,12 +234,12 @@ impl<'a> Wiring<'a> {
         &self.kept
     }
 
-    /// True for a parameter's new value, as far as the planner can tell.
+    /// True for a parameter's new value, as far as can be known.
     pub fn is_assigned(&self, root: Root) -> bool {
         self.assigned.contains(&root)
     }
 
-    /// Nodes that are needed and compute: no views, no repeated calls.
+    /// The live nodes that compute: no views, no repeated calls.
     pub fn calls(&self) -> impl Iterator<Item = usize> {
         (0..self.live.len()).filter(|&node| self.live[node])
     }

@@ -1,4 +1,4 @@
-//! Values that are computed at their destinations in a pack, instead of being copied there.
+//! The values that are computed in place in a pack, instead of being copied there.
 
 use crate::graph::Edge;
 use crate::plan::analysis::wiring::{Root, Wiring};
@@ -13,15 +13,15 @@ pub(in crate::plan) struct Destination {
     pub start: usize,
 }
 
-/// The values that are computed at their destinations in packs.
+/// The values that are computed in place in packs.
 #[derive(Default)]
 pub(in crate::plan) struct Destinations {
     of: BTreeMap<Root, Destination>,
 }
 
 impl Destinations {
-    /// The values that can be computed at their destinations: those of this schedule that a pack takes unchanged and only once,
-    /// and that no kernel computes from another segment of the same pack, since none may read and write one buffer.
+    /// Finds the values that can be computed in place: those of this schedule that a pack takes as they are and only once,
+    /// and that no kernel computes from another segment of the same pack, since none could read and write one buffer.
     pub fn new(wiring: &Wiring, clusters: &[Cluster]) -> Destinations {
         let mut destinations = Destinations::default();
         for call in wiring.calls() {
@@ -63,7 +63,7 @@ impl Destinations {
         destinations
     }
 
-    /// The destination of a value, if it is computed in a pack.
+    /// The place where a value is computed, if that is in a pack.
     pub fn of(&self, root: Root) -> Option<Destination> {
         self.of.get(&root).copied()
     }

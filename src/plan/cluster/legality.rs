@@ -1,9 +1,10 @@
-//! Decides if calls can be one kernel.
+//! Decides which calls can be one kernel.
 
 use crate::device::Adapter;
 use crate::graph::{Class, Edge};
 use crate::plan::analysis::domain::{Domain, Wide, steps_in_memory};
-use crate::plan::analysis::wiring::{Root, Wiring};
+use crate::plan::analysis::wiring::Wiring;
+use crate::plan::cluster::cost;
 use crate::plan::cluster::kernel_choice::KernelChoice;
 use crate::plan::cluster::row_schedule;
 use crate::plan::cluster::{Cluster, Kind};
@@ -13,7 +14,7 @@ use std::collections::BTreeSet;
 /// Most calls of one kernel, so that compiling it stays quick.
 const MOST_CALLS_PER_KERNEL: usize = 48;
 
-/// The rules that calls of one kernel must meet, and their inputs.
+/// The rules that calls of one kernel must meet, and what they depend on.
 pub(in crate::plan) struct Legality<'a> {
     pub wiring: &'a Wiring<'a>,
     pub adapter: &'a Adapter,
@@ -21,7 +22,7 @@ pub(in crate::plan) struct Legality<'a> {
 }
 
 impl Legality<'_> {
-    /// A cluster of these calls, of which `copies` are stored elsewhere, or the reason why there is none.
+    /// A cluster of these calls, of which `copies` are stored elsewhere, or why there is none.
     pub fn cluster(&self, members: BTreeSet<usize>, copies: BTreeSet<usize>) -> Result<Cluster, &'static str> {
         let nodes = &self.wiring.schedule.nodes;
         let mut call = None;
@@ -77,7 +78,7 @@ impl Legality<'_> {
             Kind::Call(_) => true,
             Kind::Pointwise => false,
         };
-        // The loads of a call's kernels have sizes of their own.
+        // Values in a call's loads have sizes of their own.
         let sized = match &cluster.kind {
             Kind::Call(call) => cluster.behind(wiring, *call),
             _ => cluster.members.clone(),
@@ -115,7 +116,7 @@ impl Legality<'_> {
         Ok(())
     }
 
-    /// Checks that one member's value reaches another without going through memory.
+    /// Checks that one member's result can reach another without going through memory.
     fn check_edge(
         &self,
         cluster: &Cluster,
@@ -126,7 +127,7 @@ impl Legality<'_> {
         let wiring = self.wiring;
         let edge = wiring.schedule.edges[consumer][argument];
         if matches!(cluster.kind, Kind::Call(call) if call == consumer || cluster.side_sum(wiring) == Some(consumer)) {
-            // Through any view: its kernels determine the loaded element.
+            // Through any view: its kernels say which element they load.
             return Ok(());
         }
         if wiring.root(edge) != (Edge::Node { index: producer, output: 0 }) {
@@ -148,8 +149,7 @@ impl Legality<'_> {
         }
     }
 
-    /// Checks that the kernels of a call load the arguments that the cluster computes through hooks that the planner may rewrite,
-    /// and not too often for that.
+    /// Checks that the kernels of a call load fused arguments through hooks that the planner may rewrite, and not too often.
     fn check_loads(&self, cluster: &Cluster, call: usize, behind: &BTreeSet<usize>) -> Result<(), &'static str> {
         let wiring = self.wiring;
         for argument in 0..wiring.schedule.edges[call].len() {
@@ -168,10 +168,10 @@ impl Legality<'_> {
             }
             let mut unstored =
                 before.iter().copied().filter(|member| !behind.contains(member) && !cluster.copies.contains(member));
-            if unstored.any(|index| self.is_wanted(cluster, Edge::Node { index, output: 0 })) {
+            if unstored.any(|index| cluster.is_wanted(self.wiring, Edge::Node { index, output: 0 })) {
                 return Err("it is stored for others anyway");
             }
-            if !self.pays_in_loads(cluster, call, argument, loads) {
+            if !cost::pays_in_loads(wiring, self.adapter, cluster, [call, argument], loads) {
                 return Err("loaded too often to be computed again each time");
             }
         }
@@ -195,7 +195,7 @@ impl Legality<'_> {
         self.kernels(cluster).map_or(0, |kernels| kernels.temporaries.iter().sum())
     }
 
-    /// True if kernels of a call can also compute another call's sum.
+    /// True if the kernels of a call can compute a sum on the side.
     pub fn sums(&self, call: usize, sum: usize) -> bool {
         let Some((input, dim)) = self.kernels.summed(call) else { return false };
         let wiring = self.wiring;
@@ -233,28 +233,11 @@ impl Legality<'_> {
         }
     }
 
-    /// Number of values of these members that others read, or that are kept.
+    /// The number of values of these members that others read or that are kept.
     fn outputs(&self, cluster: &Cluster, of: impl Fn(usize) -> bool) -> usize {
         let roots = cluster.core().filter(|&member| of(member)).flat_map(|member| {
             (0..self.wiring.schedule.nodes[member].outputs.len()).map(move |output| (member, output))
         });
-        roots.filter(|&(index, output)| self.is_wanted(cluster, Edge::Node { index, output })).count()
-    }
-
-    /// True if others read a value of a cluster, or it is kept.
-    pub fn is_wanted(&self, cluster: &Cluster, root: Root) -> bool {
-        let Edge::Node { index, .. } = root else { return false };
-        let mut readers = self
-            .wiring
-            .consumers(index)
-            .iter()
-            .filter(|&&(node, argument)| self.wiring.argument(node, argument) == root);
-        self.wiring.is_kept(root)
-            || readers.any(|&(node, _)| {
-                // If a user is computed again by its own users, those read the value too.
-                let copied = cluster.copies.contains(&node);
-                !cluster.members.contains(&node)
-                    || copied && self.is_wanted(cluster, Edge::Node { index: node, output: 0 })
-            })
+        roots.filter(|&(index, output)| cluster.is_wanted(self.wiring, Edge::Node { index, output })).count()
     }
 }

@@ -1,4 +1,4 @@
-//! Live ranges of values: the cluster that stores a value, and those that read it until it is stored again.
+//! The live ranges of values: from the cluster that stores a value to the last that reads it before it is stored anew.
 
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::Cluster;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(in crate::plan) struct LiveRange {
     /// The cluster that stores the value; `None` if an earlier run did.
     pub from: Option<usize>,
-    /// The clusters that read it before it is stored again.
+    /// The clusters that read it before it is stored anew.
     pub readers: BTreeSet<usize>,
 }
 
@@ -38,7 +38,7 @@ impl Liveness {
                 liveness.read(wiring.argument(node, argument), at);
             }
             for index in cluster.core() {
-                // A pack exists from the first of its parts on.
+                // A pack is there from the first of its parts on.
                 let arguments = 0..wiring.schedule.edges[index].len();
                 let parts =
                     arguments.filter_map(|argument| liveness.of(wiring.argument(index, argument)).first()?.from);
@@ -70,7 +70,7 @@ impl Liveness {
         self.ranges.iter().map(|(&root, ranges)| (root, &ranges[..]))
     }
 
-    /// The live range in which a cluster reads a value, or would read it.
+    /// The live range in which a cluster reads a value, or would.
     pub fn at(&self, root: Root, at: usize) -> Option<&LiveRange> {
         self.of(root).iter().rfind(|range| range.from.is_none_or(|from| from < at))
     }
@@ -92,7 +92,7 @@ impl Liveness {
         range.is_some_and(|range| !range.readers.is_empty())
     }
 
-    /// True if a cluster is the last to read a value before it is stored again or not needed any more.
+    /// True if a cluster is the last to read a value before it is stored anew or not needed any more.
     pub fn is_last(&self, root: Root, at: usize) -> bool {
         self.of(root).iter().any(|range| range.last() == Some(at))
     }

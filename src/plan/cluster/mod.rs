@@ -1,4 +1,4 @@
-//! Decides which calls become one kernel, the order of kernels, and the destinations of their results.
+//! Clusters: sets of calls that become one kernel, their order, and the destinations of their results.
 
 pub(super) mod cost;
 pub(super) mod destinations;
@@ -15,10 +15,10 @@ use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 
-/// The kind of kernel that carries out a set of calls.
+/// The kind of kernels that carry out a cluster.
 #[derive(Clone, Debug)]
 pub(in crate::plan) enum Kind {
-    /// The kernels of one call; its pointwise companions in their loads and stores, and the sum of one of its arguments on the
+    /// The kernels of one call, with pointwise calls in their loads and stores, and a sum of one of its arguments on the
     /// side.
     Call(usize),
     /// A kernel over elements.
@@ -27,7 +27,7 @@ pub(in crate::plan) enum Kind {
     Rows(Domain),
 }
 
-/// A set of calls that run as one kernel.
+/// A set of calls that run as one.
 #[derive(Clone, Debug)]
 pub(in crate::plan) struct Cluster {
     /// Ascending.
@@ -43,8 +43,8 @@ impl Cluster {
         self.members.difference(&self.copies).copied()
     }
 
-    /// True if a member has a value for each element, and not for each row. Clusters other than `Rows` have only per-element
-    /// values.
+    /// True if a member has a value for each element, false if for each row. Clusters other than `Rows` have only values for
+    /// each element.
     pub fn is_full(&self, wiring: &Wiring, member: usize) -> bool {
         match (&self.kind, wiring.schedule.nodes[member].op.class()) {
             (Kind::Rows(_), Class::Rows { formula, .. }) => formula.whole,
@@ -54,13 +54,13 @@ impl Cluster {
         }
     }
 
-    /// The sum that a call's kernels compute on the side, if they do.
+    /// The sum that a call's kernels compute on the side.
     pub fn side_sum(&self, wiring: &Wiring) -> Option<usize> {
         let is_sum = |&&member: &&usize| wiring.row_formula(member).is_some();
         self.members.iter().find(is_sum).copied().filter(|_| matches!(self.kind, Kind::Call(_)))
     }
 
-    /// The member that computes an argument's value, if there is one.
+    /// The member that computes an argument.
     pub fn producer(&self, wiring: &Wiring, node: usize, argument: usize) -> Option<usize> {
         match wiring.argument(node, argument) {
             Edge::Node { index, .. } if self.members.contains(&index) => Some(index),
@@ -68,8 +68,8 @@ impl Cluster {
         }
     }
 
-    /// The layout through which a member reads an argument, and true if that is one value for each row.
-    pub fn shown(&self, wiring: &Wiring, node: usize, argument: usize) -> (Layout, bool) {
+    /// The layout through which a member reads an argument. True if that has one value for each row.
+    pub fn view(&self, wiring: &Wiring, node: usize, argument: usize) -> (Layout, bool) {
         let layout = *wiring.layout(wiring.schedule.edges[node][argument]);
         let Kind::Rows(domain) = &self.kind else { return (layout, false) };
         let of_rows = wiring.row_formula(node).is_none() && !self.is_full(wiring, node);
@@ -79,7 +79,7 @@ impl Cluster {
         }
     }
 
-    /// These members and their inputs among the members, up to the kernels of a call.
+    /// These members and the pointwise ones that they are computed from, up to the cluster's call.
     pub fn upstream(&self, wiring: &Wiring, mut open: Vec<usize>) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         while let Some(member) = open.pop() {
@@ -91,19 +91,20 @@ impl Cluster {
         found
     }
 
-    /// The members that are computed in the loads of an argument by the kernels of `call`.
+    /// The members that are computed where the kernels of `call` load an argument.
     pub fn before(&self, wiring: &Wiring, call: usize, argument: usize) -> BTreeSet<usize> {
         self.upstream(wiring, self.producer(wiring, call, argument).into_iter().collect())
     }
 
-    /// The members that are computed in the stores of the kernels of `call`.
+    /// The members that are computed where the kernels of `call` store their result.
     pub fn behind(&self, wiring: &Wiring, call: usize) -> BTreeSet<usize> {
         let arguments = 0..wiring.schedule.edges[call].len();
         let before: BTreeSet<usize> = arguments.flat_map(|argument| self.before(wiring, call, argument)).collect();
         self.upstream(wiring, self.members.difference(&before).copied().collect())
     }
 
-    /// The arguments of members that are read from memory, each stored value through each layout once.
+    /// The arguments of members that come from elsewhere and are read from memory, each stored value through each
+    /// layout once.
     pub fn inputs(&self, wiring: &Wiring) -> Vec<(usize, usize)> {
         let mut seen: Vec<(Root, Layout)> = Vec::new();
         let mut inputs = Vec::new();
@@ -121,7 +122,7 @@ impl Cluster {
                 if self.producer(wiring, member, argument).is_some() || (wiring.constant(root).is_some() && !of_call) {
                     continue;
                 }
-                let item = (root, self.shown(wiring, member, argument).0);
+                let item = (root, self.view(wiring, member, argument).0);
                 if of_call || !seen.contains(&item) {
                     inputs.push((member, argument));
                 }
@@ -131,5 +132,18 @@ impl Cluster {
             }
         }
         inputs
+    }
+
+    /// True if others read one of its values, or it is kept.
+    pub fn is_wanted(&self, wiring: &Wiring, root: Root) -> bool {
+        let Edge::Node { index, .. } = root else { return false };
+        let mut readers =
+            wiring.consumers(index).iter().filter(|&&(node, argument)| wiring.argument(node, argument) == root);
+        wiring.is_kept(root)
+            || readers.any(|&(node, _)| {
+                // If a user is computed again by its own users, those read the value too.
+                let copied = self.copies.contains(&node);
+                !self.members.contains(&node) || copied && self.is_wanted(wiring, Edge::Node { index: node, output: 0 })
+            })
     }
 }

@@ -1,31 +1,34 @@
-//! Values computed again just before the backward pass reads them, instead of being kept from the forward pass: pointwise values,
-//! from those that are in memory at that time anyway, and copies, from their sources.
+//! Computes values a second time, just before the backward pass reads them, instead of keeping them from the forward pass:
+//! pointwise ones, from values that are in memory at that time anyway, and copies, from the values that they copy.
 
 use crate::graph::Edge;
 use crate::number::nearest;
 use crate::plan::analysis::wiring::{Root, Wiring};
+use crate::plan::cluster::cost::cost;
 use crate::plan::cluster::legality::Legality;
 use crate::plan::cluster::liveness::{LiveRange, Liveness};
 use crate::plan::cluster::{Cluster, Kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// Most calls that are computed again together.
-const MOST_CALLS: usize = 8;
+/// Calls of one cluster that computes a value again.
+const MOST_CALLS_PER_COPY: usize = 8;
 
-/// A value that is worth a launch is at least one part in this many of the peak; or in the number of clusters, if that is larger.
-const LEAST_PART: usize = 256;
+/// A value is worth a launch if it takes at least one part in so many of the peak; in as many as there are clusters, if
+/// those are more.
+const PEAK_FRACTION: usize = 256;
 
-/// The part of a plan's own time that recomputation may take.
-const SHARE: u64 = 20;
+/// Computing again may add one part in so many of a plan's own time.
+const TIME_FRACTION: u64 = 20;
 
-/// Longest chain of values that are computed again one from the other: in a longer one all of them would be in memory at once.
+/// Length of a chain of values computed again one from the other: in a longer one all of them would be in memory at once.
 const LONGEST_CHAIN: usize = 3;
 
-/// Rounds of finding the current peak.
-const MOST_ROUNDS: usize = 16;
+/// Rounds, each of which looks for the peak that the one before left.
+const MOST_PEAKS: usize = 16;
 
-/// Recomputes values that would be in memory at the peak without being stored or read there: those that save most for their cost,
-/// as far as the plan's time allows, and beyond that while the plan takes more than `budget` bytes. Notes which.
+/// Computes values again that are in memory at the peak but neither written nor read there: those that save most memory for
+/// their cost, as far as the plan's time allows, and beyond that while it takes more than `budget` bytes. Returns notes on
+/// which.
 pub(in crate::plan) fn rematerialise(
     legality: &Legality,
     clusters: &mut Vec<Cluster>,
@@ -33,15 +36,17 @@ pub(in crate::plan) fn rematerialise(
 ) -> Vec<String> {
     let mut chosen = Chosen::default();
     let mut notes = Vec::new();
-    let mut left = clusters.iter().map(|cluster| legality.cost(cluster)).sum::<u64>() / SHARE;
-    let room = budget.map(|budget| nearest::<usize>(budget).saturating_sub(source_bytes(legality.wiring)));
-    for _ in 0..MOST_ROUNDS {
+    let mut left =
+        clusters.iter().map(|cluster| cost(legality.wiring, legality.adapter, legality.kernels, cluster)).sum::<u64>()
+            / TIME_FRACTION;
+    let values_budget = budget.map(|budget| nearest::<usize>(budget).saturating_sub(source_bytes(legality.wiring)));
+    for _ in 0..MOST_PEAKS {
         let mut round = Round::new(legality, clusters, &chosen);
         let (peak, bytes) = round.peak();
-        let excess = room.map_or(0, |room| bytes.saturating_sub(room));
-        let least = if excess > 0 { 1 } else { bytes.div_ceil(LEAST_PART.max(clusters.len())) };
+        let excess = values_budget.map_or(0, |budget| bytes.saturating_sub(budget));
+        let least = if excess > 0 { 1 } else { bytes.div_ceil(PEAK_FRACTION.max(clusters.len())) };
         let mut values: Vec<Root> = round.across(peak).filter(|&root| round.bytes(root) >= least).collect();
-        // From the last on, so that a value that is computed again has read its operands.
+        // The last value first, so that a value computed again has read its inputs before they are computed again.
         values.sort_unstable_by(|a, b| b.cmp(a));
         values.iter().for_each(|&root| round.compute_again(root, peak));
         let affordable = round.affordable(left, excess);
@@ -69,29 +74,29 @@ pub(in crate::plan) fn rematerialise(
     notes
 }
 
-/// Bytes of values of earlier runs, which are in memory all the time.
+/// Bytes of the values of earlier runs, which are in memory all the time.
 fn source_bytes(wiring: &Wiring) -> usize {
     wiring.schedule.sources.iter().map(|source| source.layout().bytes()).sum()
 }
 
-/// The choices that are settled so far.
+/// The choices made so far.
 #[derive(Clone, Default)]
 struct Chosen {
-    /// Values that are computed again, with their operands.
+    /// Values that are computed again, and the values that they are computed from.
     again: HashMap<Root, Vec<Root>>,
-    /// Values from which others are computed again, with those others.
+    /// Values that others are computed again from, and those others.
     read: HashMap<Root, Vec<Root>>,
-    /// Values that are stored only for recomputation, by the first call of the cluster that stores them.
+    /// Values that are stored only to compute others again, by the first call of the cluster that stores them.
     added: HashMap<usize, BTreeSet<Root>>,
 }
 
 impl Chosen {
-    /// The length of the chain of values that are computed again one from the other, from this one on.
+    /// The length of the chain of values computed again from this one on.
     fn behind(&self, root: Root) -> usize {
         self.read.get(&root).into_iter().flatten().map(|&of| 1 + self.behind(of)).max().unwrap_or(0)
     }
 
-    /// The length of the chain up to this one, inclusive.
+    /// The length of the chain up to this value, with it.
     fn up_to(&self, root: Root) -> usize {
         self.again.get(&root).map_or(0, |from| 1 + from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0))
     }
@@ -114,12 +119,12 @@ struct Copy {
     cost: u64,
 }
 
-/// The recomputations for one peak.
+/// One round: the values computed again because of one peak.
 struct Round<'a> {
     legality: &'a Legality<'a>,
     clusters: &'a [Cluster],
     liveness: Liveness,
-    /// Recomputations: the cluster before which, and the value.
+    /// Clusters that compute values again, by the position before which they run and the value.
     again: BTreeMap<(usize, Root), Copy>,
     chosen: Chosen,
     /// Bytes of the temporaries of each cluster.
@@ -138,8 +143,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The values that save most for their cost, and of equal ones those that are read last and so save memory for longest, up to
-    /// a total cost of `left`; more if `excess` bytes must be saved.
+    /// The values of the round that save most for their cost, and of equal ones those that are read last and so save it for
+    /// longest. They cost `left` at most; more if `excess` bytes have to be saved.
     fn affordable(&self, left: u64, excess: usize) -> HashSet<Root> {
         let mut by_price: Vec<(&Root, &Copy)> = self.again.iter().map(|((_, root), copy)| (root, copy)).collect();
         let saved_for = |&(root, copy): &(&Root, &Copy)| self.bytes(*root) as f64 / copy.cost.max(1) as f64;
@@ -168,7 +173,7 @@ impl<'a> Round<'a> {
         if is_kept { Some(self.clusters.len() - 1) } else { range.last() }
     }
 
-    /// The cluster at which most bytes are in memory, and their number; values of earlier runs are there all the time.
+    /// The cluster at which most bytes are in memory, and how many, without those of earlier runs.
     fn peak(&self) -> (usize, usize) {
         let mut changes = vec![0i64; self.clusters.len() + 1];
         for (root, liveness) in self.liveness.iter() {
@@ -187,8 +192,8 @@ impl<'a> Round<'a> {
         at.max().map_or((0, 0), |(bytes, at)| (at, bytes))
     }
 
-    /// The values that are in memory at a cluster which neither stores nor reads them; except those that outlive the run or lie
-    /// in packs, which stay.
+    /// The values that are in memory at a cluster which neither stores nor reads them, except values that outlive the run or
+    /// lie in packs.
     fn across(&self, at: usize) -> impl Iterator<Item = Root> {
         let by_pack = |&reader: &usize| match self.clusters[reader].kind {
             Kind::Call(call) => self.wiring().is_pack(call),
@@ -202,7 +207,7 @@ impl<'a> Round<'a> {
         free.filter(move |(_, liveness)| liveness.iter().any(is_across)).map(|(root, _)| root)
     }
 
-    /// Has a value computed again before its next read after a cluster, if that is possible.
+    /// Computes a value again before it is read next after a cluster, if that is possible.
     fn compute_again(&mut self, root: Root, at: usize) {
         // Each value once.
         if self.chosen.again.contains_key(&root) {
@@ -224,11 +229,11 @@ impl<'a> Round<'a> {
         for (name, value) in added {
             self.chosen.added.entry(name).or_default().insert(value);
         }
-        let cost = self.legality.cost(&cluster);
+        let cost = cost(self.wiring(), self.legality.adapter, self.legality.kernels, &cluster);
         self.again.insert((next, root), Copy { cluster, cost });
     }
 
-    /// The cluster that computes a value again before another one, from values that are in memory then, and values that others
+    /// A cluster that computes a value again before another one, from values in memory then, and values that other clusters
     /// must store for it.
     fn copy(&self, root: Root, before: usize) -> Option<(Cluster, Vec<(usize, Root)>)> {
         let wiring = self.wiring();
@@ -245,7 +250,7 @@ impl<'a> Round<'a> {
             if !members.insert(member) {
                 continue;
             }
-            if members.len() > MOST_CALLS {
+            if members.len() > MOST_CALLS_PER_COPY {
                 return None;
             }
             for argument in 0..wiring.schedule.edges[member].len() {
@@ -259,7 +264,7 @@ impl<'a> Round<'a> {
                 match self.liveness.of(read) {
                     [first, ..] if is_small && !first.readers.is_empty() => {}
                     [LiveRange { from: Some(from), .. }, ..] if is_small => {
-                        added.push((self.with_room(*from, read)?, read))
+                        added.push((self.able_to_store(*from, read)?, read))
                     }
                     _ if of_full => open.push(index),
                     _ => return None,
@@ -271,7 +276,7 @@ impl<'a> Round<'a> {
         matches!(copy.kind, Kind::Pointwise).then_some((copy, added))
     }
 
-    /// The cluster that repeats a copy, if keeping its inputs takes at most three quarters of the memory.
+    /// A cluster that copies a value again, if keeping its inputs takes at most three quarters of its memory.
     fn copied_again(&self, root: Root, before: usize) -> Option<Cluster> {
         let wiring = self.wiring();
         let value = root.node()?;
@@ -281,7 +286,7 @@ impl<'a> Round<'a> {
             if self.is_at_hand(read, before) {
                 continue;
             }
-            // The input must be unchanged.
+            // It must be stored once, so that its contents are the same.
             let [LiveRange { from: Some(_), .. }] = self.liveness.of(read) else { return None };
             kept += self.bytes(read);
         }
@@ -289,15 +294,15 @@ impl<'a> Round<'a> {
         self.legality.cluster(BTreeSet::from([value]), BTreeSet::new()).ok()
     }
 
-    /// True if a value is in memory before a cluster without being kept for longer than now.
+    /// True if a value is in memory before a cluster and needs not be kept for longer than now.
     fn is_at_hand(&self, root: Root, before: usize) -> bool {
         let stays = matches!(root, Edge::Source(source) if !self.wiring().schedule.dying[source]);
         let range = self.liveness.at(root, before);
         stays || range.and_then(|range| self.last(root, range)).is_some_and(|last| before <= last)
     }
 
-    /// The number of a cluster (its first call), if it can store one more value.
-    fn with_room(&self, cluster: usize, root: Root) -> Option<usize> {
+    /// The key of a cluster, its first call, if it can store one more value.
+    fn able_to_store(&self, cluster: usize, root: Root) -> Option<usize> {
         let of = &self.clusters[cluster];
         let name = of.core().next()?;
         let added = self.chosen.added.get(&name);

@@ -1,4 +1,4 @@
-//! Assigns calls to loops over a row's elements, and divides the work.
+//! Schedules a kernel over rows: the loop that computes each value, and the invocations that share a row.
 
 use crate::device::{Adapter, LONGEST_LOOP};
 use crate::plan::analysis::domain::{Domain, Wide};
@@ -8,10 +8,10 @@ use crate::shader::Slot;
 use crate::shape::Layout;
 use std::collections::HashMap;
 
-/// Iterations that the loops of an invocation with rows of its own take together, on any adapter.
+/// Iterations that the loops of an invocation which has rows for itself take together, on any adapter.
 const MOST_ITERATIONS: usize = LONGEST_LOOP / 2;
 
-/// The loop of each call. Loops count from 1.
+/// The loop that computes each value. Loops count from 1.
 pub(in crate::plan) struct Levels {
     /// For each member the loop after which its value is known; 0 is before all of them.
     pub of: HashMap<usize, usize>,
@@ -55,14 +55,13 @@ impl Levels {
     }
 }
 
-/// True if rows can be split into chunks: one loop is enough for everything with a value per element.
+/// True if rows can be split into chunks: one loop is enough for everything that has an element a place.
 pub(in crate::plan) fn is_one_loop(wiring: &Wiring, cluster: &Cluster, levels: &Levels) -> bool {
     levels.reductions.len() == 1
         && cluster.members.iter().all(|&member| levels.of[&member] == 0 || !cluster.is_full(wiring, member))
 }
 
-/// Checks that a cluster of several loops has suitable rows: whole rows belong to one team, so they must be neither too long nor
-/// too few.
+/// Checks that the rows of a cluster of several loops are neither too long nor too few: whole rows belong to one team.
 pub(in crate::plan) fn check(
     cluster: &Cluster,
     wiring: &Wiring,
@@ -92,8 +91,8 @@ pub(in crate::plan) fn is_split(cluster: &Cluster, wiring: &Wiring, adapter: &Ad
     is_one_loop(wiring, cluster, &levels) && chunks(domain, lanes(domain, 1, adapter), adapter).is_some()
 }
 
-/// The numbers of inputs of the two kernels of split rows: the first for its elements, and for the rows' values that these need;
-/// the second for the rows' values.
+/// The numbers of inputs of the two kernels of split rows: the first reads elements and the row values that these need, the
+/// second the row values.
 pub(in crate::plan) fn inputs_of_stages(cluster: &Cluster, wiring: &Wiring) -> [usize; 2] {
     let levels = Levels::new(wiring, cluster);
     let mut stages: [Vec<(Root, Layout)>; 2] = Default::default();
@@ -105,7 +104,7 @@ pub(in crate::plan) fn inputs_of_stages(cluster: &Cluster, wiring: &Wiring) -> [
             if cluster.producer(wiring, member, argument).is_some() || wiring.constant(root).is_some() {
                 continue;
             }
-            let item = (root, cluster.shown(wiring, member, argument).0);
+            let item = (root, cluster.view(wiring, member, argument).0);
             let reads = [of_elements || levels.of[&member] == 0, !of_elements];
             for (stage, _) in stages.iter_mut().zip(reads).filter(|(stage, reads)| *reads && !stage.contains(&item)) {
                 stage.push(item);
@@ -118,14 +117,14 @@ pub(in crate::plan) fn inputs_of_stages(cluster: &Cluster, wiring: &Wiring) -> [
 /// Elements of a row that one step takes.
 pub(in crate::plan) fn along(domain: &Domain, adapter: &Adapter) -> usize {
     match domain.wide() {
-        Wide::Elements { .. } if adapter.profile.u64_pairs && domain.has_eights() => 8,
+        Wide::Elements { .. } if adapter.profile.u64_pairs && domain.has_u64_pairs() => 8,
         Wide::Elements { .. } => 4,
         Wide::Single | Wide::Rows => 1,
     }
 }
 
-/// Invocations that work on a row (or a chunk of one). If the row's length depends on the batch size it is ignored, so that a
-/// shorter last batch takes the same kernel.
+/// Invocations that share a row or a chunk of one. A length that depends on the batch size is not looked at, so that a
+/// shorter last batch uses the same kernel.
 pub(in crate::plan) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -> usize {
     let steps = domain.length.div_ceil(along(domain, adapter));
     if !adapter.profile.workgroup_memory || !domain.rows_are_runs() {
@@ -135,13 +134,13 @@ pub(in crate::plan) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -
     (steps / 2).max(1).next_power_of_two().min(256)
 }
 
-/// Chunks into which a row is split, so that no invocation's loop grows long and that the adapter is busy; `None` if rows stay
-/// whole. If the batch size is part of the length, the other dimensions decide, so that a shorter last batch takes the same
+/// Chunks that a row is split into, so that no invocation's loop grows long and the adapter is busy; `None` if rows stay
+/// whole. If the length depends on the batch size, the other dimensions decide, so that a shorter last batch uses the same
 /// kernels.
 pub(in crate::plan) fn chunks(domain: &Domain, lanes: usize, adapter: &Adapter) -> Option<usize> {
     let steps = domain.length.div_ceil(along(domain, adapter) * lanes);
     let units = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
-    // Fewer steps are not worth a separate chunk.
+    // Fewer steps are not worth a chunk of their own.
     let fewest = if adapter.profile.workgroup_memory { 8 } else { 16 };
     let for_loops = steps.div_ceil(1024);
     let for_teams = (adapter.profile.invocations_to_fill / (units * lanes).max(1)).min(steps / fewest);

@@ -1,30 +1,30 @@
-//! Loads of inputs by a kernel: in vectors where possible, otherwise element by element.
+//! The ways to load an input: in vectors if possible, else element by element.
 
 use crate::dtype::DType;
 use crate::plan::analysis::domain::{Wide, steps};
 use crate::shader::index_expr;
 use crate::shape::Layout;
 
-/// The positions in an input of the numbers of one vector (or the single number).
+/// The positions in an input of the numbers of one vector, or of the single number.
 #[derive(Clone, Debug)]
 pub(in crate::plan) enum Access {
     /// In the order of the indices: one vector.
     Flat,
-    /// One vector at a computed index.
+    /// One vector at a computed place.
     Vector(Vec<(usize, usize)>),
-    /// One vector of eight numbers that are loaded together, at a computed index.
-    Eight(Vec<(usize, usize)>),
+    /// Eight numbers loaded together as four pairs of 64 bits, at a computed place.
+    Pairs(Vec<(usize, usize)>),
     /// One number for all four.
     Splat(Vec<(usize, usize)>),
-    /// Four numbers, each at a computed index.
+    /// Four numbers, each at a computed place.
     Gather(Vec<(usize, usize)>),
-    /// No vectors: one number at a computed index.
+    /// No vectors: one number at a computed place.
     Single(Vec<(usize, usize)>),
 }
 
 impl Access {
-    /// The access of a kernel that reads `layout` in the order of its elements, in vectors or not. Sizes become constants of the
-    /// kernel, all but the outermost, which a shorter last batch changes.
+    /// The access that reads `layout` in the order of its elements, in vectors or not. Sizes become constants of the kernel,
+    /// all but the outermost, which a shorter last batch changes.
     pub fn new(layout: &Layout, wide: Wide) -> Access {
         let steps = steps(layout);
         if wide == Wide::Single {
@@ -48,8 +48,8 @@ impl Access {
         }
     }
 
-    /// The same access for eight numbers, if each aligned group of eight is contiguous in memory too.
-    pub fn eight(&self, layout: &Layout) -> Option<Access> {
+    /// The same in pairs, if eight numbers from a multiple of eight on are neighbours in memory too.
+    pub fn pairs(&self, layout: &Layout) -> Option<Access> {
         let steps = match self {
             Access::Flat => vec![(layout.shape.numel(), 1)],
             Access::Vector(steps) => steps.clone(),
@@ -57,23 +57,24 @@ impl Access {
         };
         let (last, outer) = steps.split_last()?;
         let is_whole = outer.is_empty() || last.0 % 8 == 0 && outer.iter().all(|step| step.1 % 8 == 0);
-        (is_whole && layout.offset == 0 && layout.dtype.size() == 4).then_some(Access::Eight(steps))
+        (is_whole && layout.offset == 0 && layout.dtype.size() == 4).then_some(Access::Pairs(steps))
     }
 
     /// The element type of the binding.
     pub fn array_type(&self, dtype: DType) -> &'static str {
         match self {
-            Access::Eight(_) => "vec4<u64>",
+            Access::Pairs(_) => "vec4<u64>",
             _ => array_type(dtype, matches!(self, Access::Flat | Access::Vector(_))),
         }
     }
 
-    /// The expression that loads the numbers at `index` from `buffer`, in the type they are computed with. `count` is the
-    /// expression of their number, if the index may lie past that: such elements are not read, except by whole vectors.
+    /// The expression that loads the numbers at `index` from `buffer`, in the type they are computed with. `count` is
+    /// the expression of how many there are, where the index may lie past that: such places are not read, except by whole
+    /// vectors.
     pub fn load(&self, buffer: &str, offset: &str, index: &str, count: Option<&str>, dtype: DType) -> String {
         let raw = match self {
             Access::Flat => format!("{buffer}[({offset} + {index}) / 4u]"),
-            Access::Eight(_) => format!("bitcast<{}>(four_{buffer})", array_type(dtype, true)),
+            Access::Pairs(_) => format!("bitcast<{}>(four_{buffer})", array_type(dtype, true)),
             Access::Vector(steps) => format!("{buffer}[({offset} + {}) / 4u]", index_expr(buffer, steps, index)),
             Access::Splat(steps) => {
                 return converted(&format!("{buffer}[{offset} + {}]", index_expr(buffer, steps, index)), dtype, true);
@@ -98,7 +99,7 @@ impl Access {
 fn converted(raw: &str, dtype: DType, splat: bool) -> String {
     match dtype {
         DType::Bool => format!("(U({raw}) != U(0u))"),
-        // A vector of f32 can't be made from a single f16.
+        // A vector of f32 takes no single f16.
         DType::F16 if splat => format!("F(f32({raw}))"),
         DType::F32 | DType::F16 => format!("F({raw})"),
         DType::I32 if splat => format!("I({raw})"),
@@ -117,7 +118,7 @@ pub(in crate::plan) fn stored(value: &str, dtype: DType, width: usize) -> String
     }
 }
 
-/// A computed value rounded to its type: f16, which is computed in f32, is rounded whether it is stored or not.
+/// A computed value rounded to its type: f16, which is computed with in f32, is rounded whether it is stored or not.
 pub(in crate::plan) fn rounded(value: &str, dtype: DType, width: usize) -> String {
     match dtype {
         DType::F16 => format!("F({})", stored(value, dtype, width)),

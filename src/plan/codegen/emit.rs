@@ -1,4 +1,4 @@
-//! Parts shared by the writers of kernels: inputs, scalars, and calls as WGSL expressions.
+//! The emitter that all kinds of kernels share: inputs, scalars, and calls as WGSL expressions.
 
 use crate::error::{Error, Result};
 use crate::graph::{Class, Edge};
@@ -8,14 +8,13 @@ use crate::plan::codegen::access::{Access, rounded, stored};
 use crate::shader::{Kernel, Kernels, Operand, Slot, Word};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::ops::Range;
 
-/// Kernels, and the sources of their inputs, outputs and data words.
+/// Kernels, and where their inputs, outputs and data words come from.
 #[derive(Default)]
 pub(in crate::plan) struct Emitted {
     pub kernels: Kernels,
-    /// For each bound input its call and argument.
+    /// For each bound input the call and the argument that it comes from.
     pub inputs: Vec<(usize, usize)>,
     pub outputs: Vec<Root>,
     /// For each scalar word the call and the index among its scalars.
@@ -44,9 +43,9 @@ pub(in crate::plan) struct Input {
     pub root: Root,
     pub layout: Layout,
     pub access: Access,
-    /// Its variable in the shader; an output's if that takes over its buffer.
+    /// Its variable in the shader; an output's where that takes over its buffer.
     pub buffer: String,
-    /// One value a row, loaded before the rows' elements.
+    /// True for one value a row, loaded before the row's elements.
     pub is_row: bool,
 }
 
@@ -60,7 +59,7 @@ pub(in crate::plan) struct Emitter<'a> {
     pub in_place: Vec<(usize, usize)>,
     /// Numbers of a vector in full values.
     pub width: usize,
-    /// The constants in order of use; their names are their indices.
+    /// The constants in the order in which they are used; they are named by their places.
     constants: Vec<usize>,
     libraries: Vec<&'static str>,
 }
@@ -70,7 +69,7 @@ pub(in crate::plan) fn internal(reason: &str) -> Error {
 }
 
 impl<'a> Emitter<'a> {
-    /// `access(is_row, layout)` picks the loads of an input; `is_row` is true if there is one value a row.
+    /// `access(is_row, layout)` picks how an input is loaded.
     pub fn new(
         wiring: &'a Wiring<'a>,
         cluster: &'a Cluster,
@@ -79,7 +78,7 @@ impl<'a> Emitter<'a> {
         access: impl Fn(bool, &Layout) -> Access,
     ) -> Emitter<'a> {
         let inputs = cluster.inputs(wiring).into_iter().enumerate().map(|(i, from)| {
-            let (layout, is_row) = cluster.shown(wiring, from.0, from.1);
+            let (layout, is_row) = cluster.view(wiring, from.0, from.1);
             let (root, access) = (wiring.argument(from.0, from.1), access(is_row, &layout));
             Input { from, root, layout, access, buffer: format!("input{i}"), is_row }
         });
@@ -96,73 +95,17 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// Lets outputs take over the buffers of inputs that this kernel is the last to read, element by element as it writes.
-    /// `may_overwrite` decides which may take which; `is_full` is true for outputs with a value per element, and not per row.
-    pub fn take_over(&mut self, may_overwrite: impl Fn(Root, &Input) -> bool, is_full: impl Fn(Root) -> bool) {
-        // A parameter's new value belongs in its old buffer: then each run finds it in the same one. That buffer holds a value of
-        // an earlier run that few other outputs read, and outputs that read few such values choose first.
-        let read: Vec<Vec<usize>> = self.outputs.iter().map(|&root| self.read_by(root)).collect();
-        let mut order: Vec<usize> = (0..self.outputs.len()).collect();
-        order.sort_by_key(|&output| {
-            let sources = read[output].iter().filter(|&&i| self.is_source(i)).count();
-            (!self.wiring.is_assigned(self.outputs[output]), sources)
-        });
-        for output in order {
-            let layout = self.wiring.stored(self.outputs[output]);
-            let of_rows = !is_full(self.outputs[output]);
-            let fits = |&i: &usize| {
-                let input = &self.inputs[i];
-                let flat = input.layout.is_contiguous() && input.layout.offset == 0 && input.is_row == of_rows;
-                flat && input.layout.dtype == layout.dtype
-                    && input.layout.shape.numel() == layout.shape.numel()
-                    && self.in_place.iter().all(|taken| taken.1 != i)
-                    && self.inputs.iter().filter(|other| other.root == input.root).count() == 1
-                    && may_overwrite(self.outputs[output], input)
-            };
-            let readers = |i: usize| read.iter().filter(|inputs| inputs.contains(&i)).count();
-            let sources = read[output].iter().copied().filter(|&i| self.is_source(i)).filter(|i| fits(i));
-            let source = sources.min_by_key(|&i| readers(i));
-            if let Some(input) = source.or_else(|| (0..self.inputs.len()).find(fits)) {
-                self.inputs[input].buffer = output_name(output);
-                self.in_place.push((output, input));
-            }
-        }
-    }
-
-    fn is_source(&self, input: usize) -> bool {
-        matches!(self.inputs[input].root, Edge::Source(_))
-    }
-
-    /// The inputs that an output is computed from, ascending.
-    fn read_by(&self, output: Root) -> Vec<usize> {
-        let mut open: Vec<usize> = output.node().into_iter().collect();
-        let mut seen = BTreeSet::new();
-        let mut read = BTreeSet::new();
-        while let Some(member) = open.pop() {
-            if !seen.insert(member) {
-                continue;
-            }
-            for argument in 0..self.wiring.schedule.edges[member].len() {
-                match self.cluster.producer(self.wiring, member, argument) {
-                    Some(producer) => open.push(producer),
-                    None => read.extend(self.input(member, argument).ok()),
-                }
-            }
-        }
-        read.into_iter().collect()
-    }
-
     /// The input that an argument is read from.
     pub fn input(&self, node: usize, argument: usize) -> Result<usize> {
         // A call's own arguments, which its kernels bind, come first.
         let (root, (layout, _)) =
-            (self.wiring.argument(node, argument), self.cluster.shown(self.wiring, node, argument));
+            (self.wiring.argument(node, argument), self.cluster.view(self.wiring, node, argument));
         let found = self.inputs.iter().rposition(|input| input.root == root && input.layout == layout);
         found.ok_or_else(|| internal("an input that was not found"))
     }
 
-    /// The number in the names of a call's values: its index in the cluster. So equal calls give equal text, and one pipeline,
-    /// anywhere in a graph.
+    /// The number in the names of a call's values: its position among the cluster's calls. So equal computations have equal
+    /// text, and one pipeline, wherever they stand in a graph.
     pub fn number(&self, call: usize) -> usize {
         self.cluster.members.range(..call).count()
     }
@@ -177,15 +120,15 @@ impl<'a> Emitter<'a> {
         self.outputs[output].node().map(|call| self.value(call)).unwrap_or_default()
     }
 
-    /// The statement that loads an input as `x{input}`, at `index` of `count` if that may lie past the end.
+    /// The statement that loads an input as `x{input}`, at `index` of `count` where that may lie past the end.
     pub fn load(&self, input: usize, index: &str, count: Option<&str>) -> String {
         let Input { access, buffer, layout, .. } = &self.inputs[input];
         let value = access.load(buffer, &format!("word({input}u)"), index, count, layout.dtype);
         format!("    let x{input} = {value};\n")
     }
 
-    /// The name of a constant. Its line, and those of the constants that it depends on, are appended to `body` unless they are
-    /// among the `written` ones.
+    /// The name of a constant. Its line, and those of the constants that it is computed from, go to `body` where they are
+    /// not among the `written` ones.
     pub fn constant(&mut self, node: usize, written: &mut BTreeSet<usize>, body: &mut String) -> Result<String> {
         let number = self.constants.iter().position(|&constant| constant == node).unwrap_or_else(|| {
             self.constants.push(node);
@@ -240,7 +183,39 @@ impl<'a> Emitter<'a> {
         self.inputs.len() + at
     }
 
-    /// A line that names the value of a call. All readers of the value use that name.
+    /// Appends the calls of `members`, in order, loading their operands at `index` of `count`, where that may lie past the
+    /// end; values are named after their calls.
+    pub fn calls(
+        &mut self,
+        members: impl IntoIterator<Item = usize>,
+        index: &str,
+        count: Option<&str>,
+        body: &mut String,
+    ) -> Result<()> {
+        let mut loaded = vec![false; self.inputs.len()];
+        let mut constants = BTreeSet::new();
+        for node in members {
+            let mut arguments = Vec::new();
+            for argument in 0..self.wiring.schedule.edges[node].len() {
+                if let Some(producer) = self.cluster.producer(self.wiring, node, argument) {
+                    arguments.push(self.value(producer));
+                } else if let Some(constant) = self.wiring.constant(self.wiring.argument(node, argument)) {
+                    arguments.push(self.constant(constant, &mut constants, body)?);
+                } else {
+                    let input = self.input(node, argument)?;
+                    if !std::mem::replace(&mut loaded[input], true) {
+                        body.push_str(&self.load(input, index, count));
+                    }
+                    arguments.push(format!("x{input}"));
+                }
+            }
+            let value = self.pointwise(node, &arguments)?;
+            body.push_str(&self.line(&self.value(node), node, &value));
+        }
+        Ok(())
+    }
+
+    /// A line that names the value of a call. All who read the value read that name.
     pub fn line(&self, name: &str, node: usize, value: &str) -> String {
         let node = &self.wiring.schedule.nodes[node];
         format!("    let {name} = {}; // {}\n", rounded(value, node.outputs[0].dtype, self.width), node.op.name())
@@ -251,7 +226,7 @@ impl<'a> Emitter<'a> {
         stored(value, self.wiring.stored(self.outputs[output]).dtype, width)
     }
 
-    /// The parameter words that the code refers to.
+    /// The words that the code refers to.
     pub fn words(&self) -> Vec<Word> {
         let offsets = (0..self.inputs.len()).map(Word::Offset);
         offsets.chain((0..self.scalars.len()).map(Word::Scalar)).collect()
@@ -268,8 +243,8 @@ impl<'a> Emitter<'a> {
         self.libraries.join("\n")
     }
 
-    /// Declares and binds the inputs and outputs that `body` mentions, from binding `first` on. The element type of an output's
-    /// array comes from `array`.
+    /// Declares and binds the inputs and outputs that `body` uses, from binding `first` on. `array` gives the element type
+    /// of an output.
     pub fn bind(
         &self,
         kernel: &mut Kernel,
@@ -278,15 +253,13 @@ impl<'a> Emitter<'a> {
         skip_output: bool,
         array: impl Fn(Root) -> &'static str,
     ) {
-        let mut binding = first;
-        let mut text = String::new();
+        let mut number = first;
         for (i, input) in self.inputs.iter().enumerate() {
             if input.buffer.starts_with("input") && body.contains(&format!("{}[", input.buffer)) {
                 let array = input.access.array_type(input.layout.dtype);
-                let name = &input.buffer;
-                let _ = writeln!(text, "@group(0) @binding({binding}) var<storage, read> {name}: array<{array}>;");
-                kernel.bindings.push((name.clone(), Operand::Input(i)));
-                binding += 1;
+                kernel.declarations.push_str(&binding(number, "read", &input.buffer, array));
+                kernel.bindings.push((input.buffer.clone(), Operand::Input(i)));
+                number += 1;
             }
         }
         for (k, &root) in self.outputs.iter().enumerate() {
@@ -295,14 +268,11 @@ impl<'a> Emitter<'a> {
                 continue;
             }
             if k > 0 || !skip_output {
-                let array = array(root);
-                let _ =
-                    writeln!(text, "@group(0) @binding({binding}) var<storage, read_write> {name}: array<{array}>;");
-                binding += 1;
+                kernel.declarations.push_str(&binding(number, "read_write", &name, array(root)));
                 kernel.bindings.push((name, Operand::Output(k)));
+                number += 1;
             }
         }
-        kernel.declarations.push_str(&text);
     }
 
     pub fn finish(self, kernels: Kernels) -> Emitted {
@@ -314,6 +284,11 @@ impl<'a> Emitter<'a> {
             in_place: self.in_place,
         }
     }
+}
+
+/// The declaration of a storage buffer.
+pub(super) fn binding(number: usize, access: &str, name: &str, element: &str) -> String {
+    format!("@group(0) @binding({number}) var<storage, {access}> {name}: array<{element}>;\n")
 }
 
 /// The variable of an output.

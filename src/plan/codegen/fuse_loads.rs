@@ -1,54 +1,49 @@
-//! Fuses pointwise calls into the loads of another call's kernels.
+//! Puts pointwise calls into the loads of another call's kernels.
 
 use crate::error::Result;
 use crate::plan::codegen::access::Access;
 use crate::plan::codegen::emit::{Emitter, Input};
-use crate::plan::codegen::pointwise::calls;
 use crate::shader::{Kernel, Kernels, LoadHook, Loads, Operand, Word};
 use std::fmt::Write;
 
-/// A load hook whose value is computed inline.
-pub(in crate::plan) struct Loaded {
+/// A load hook whose value is computed in it.
+pub(super) struct FusedLoad {
     argument: usize,
-    pub hook: &'static str,
+    pub hook: LoadHook,
     pub body: String,
     /// A function that the body calls.
     pub function: String,
 }
 
-/// Writes the hooks by which `call` loads inline values. `stores` is the text of its other hook.
-pub(in crate::plan) fn emit(
-    emitter: &mut Emitter,
-    call: usize,
-    kernels: &Kernels,
-    stores: &str,
-) -> Result<Vec<Loaded>> {
-    let mut loaded = Vec::new();
+/// Emits the hooks that compute the arguments of `call` where its kernels load them. `store` is the body of its other hook.
+pub(super) fn emit(emitter: &mut Emitter, call: usize, kernels: &Kernels, store: &str) -> Result<Vec<FusedLoad>> {
+    let mut loads = Vec::new();
     for argument in 0..emitter.wiring.schedule.edges[call].len() {
         let hook = kernels.kernels.iter().find_map(|kernel| kernel.load_hook(Operand::Input(argument)));
         if let (Some(result), Some(hook)) = (emitter.cluster.producer(emitter.wiring, call, argument), hook) {
             let members = emitter.cluster.before(emitter.wiring, call, argument);
             let mut body = String::new();
-            calls(emitter, members.into_iter(), "index", None, &mut body)?;
+            emitter.calls(members, "index", None, &mut body)?;
             let _ = writeln!(body, "    return {};", emitter.value(result));
-            loaded.push((hook, Loaded { argument, hook: hook.name, body, function: String::new() }));
+            loads.push(FusedLoad { argument, hook, body, function: String::new() });
         }
     }
-    for at in 0..loaded.len() {
-        if loaded[at].0.loads != Loads::One {
-            let others = loaded.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, (_, other))| other);
-            let text: String = others.flat_map(|other| [&*other.body, &*other.function]).chain([stores]).collect();
-            let (hook, Loaded { body, .. }) = &loaded[at];
-            let vectors = if hook.loads == Loads::Neighbours { vectors(emitter, body, &text) } else { Vec::new() };
-            let (body, function) = of_four(hook, body, emitter, &vectors);
-            vectors.into_iter().for_each(|input| emitter.inputs[input].access = Access::Flat);
-            (loaded[at].1.body, loaded[at].1.function) = (body, function);
+    for at in 0..loads.len() {
+        let FusedLoad { hook, ref body, .. } = loads[at];
+        if hook.loads == Loads::One {
+            continue;
         }
+        let others = loads.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other);
+        let text: String = others.flat_map(|other| [&*other.body, &*other.function]).chain([store]).collect();
+        let vectors = if hook.loads == Loads::Neighbours { vectors(emitter, body, &text) } else { Vec::new() };
+        let (body, function) = of_four(hook, body, emitter, &vectors);
+        vectors.into_iter().for_each(|input| emitter.inputs[input].access = Access::Flat);
+        (loads[at].body, loads[at].function) = (body, function);
     }
-    Ok(loaded.into_iter().map(|(_, loaded)| loaded).collect())
+    Ok(loads)
 }
 
-/// The inputs that a body for four neighbours can read four at a time, since no other text reads them.
+/// The inputs that a body which is called for neighbours can read four at a time, since no other text reads them.
 fn vectors(emitter: &Emitter, body: &str, others: &str) -> Vec<usize> {
     let is_vector = |&input: &usize| {
         let Input { layout, buffer, .. } = &emitter.inputs[input];
@@ -60,7 +55,7 @@ fn vectors(emitter: &Emitter, body: &str, others: &str) -> Vec<usize> {
 
 /// The body of a hook that loads four elements, and the function it calls for each, which is `body`. It reads `vectors`
 /// four at a time.
-fn of_four(hook: &LoadHook, body: &str, emitter: &Emitter, vectors: &[usize]) -> (String, String) {
+fn of_four(hook: LoadHook, body: &str, emitter: &Emitter, vectors: &[usize]) -> (String, String) {
     let (mut body, mut parameters, mut loads) = (body.to_string(), String::new(), String::new());
     for &input in vectors {
         body = body.replace(&emitter.load(input, "index", None), "");
@@ -80,29 +75,30 @@ fn of_four(hook: &LoadHook, body: &str, emitter: &Emitter, vectors: &[usize]) ->
     (call, format!("\nfn {}_element(index: u32{parameters}) -> f32 {{\n{body}}}\n", hook.name))
 }
 
-/// Unbinds the operands that are fused into loads, and renumbers the remaining ones as in the code. Returns the unbound ones.
-pub(in crate::plan) fn take_off<'a>(
+/// Unbinds the operands that a kernel computes in its loads and renumbers the rest as the emitter numbers its inputs. Returns
+/// the hooks of those it unbound.
+pub(super) fn unbind<'a>(
     kernel: &mut Kernel,
     emitter: &Emitter,
     call: usize,
-    loaded: &'a [Loaded],
-) -> Vec<&'a Loaded> {
-    let taken: Vec<&Loaded> = loaded.iter().filter(|loaded| kernel.shows(Operand::Input(loaded.argument))).collect();
-    // A load of eight calls this one in the template.
-    kernel.hooks.retain(|(name, _)| taken.iter().all(|loaded| !name.starts_with(loaded.hook)));
-    let is_taken = |operand: Operand| taken.iter().any(|loaded| operand == Operand::Input(loaded.argument));
-    kernel.bindings.retain(|(_, operand)| !is_taken(*operand));
-    let place = |argument: usize| emitter.inputs.iter().position(|input| input.from == (call, argument));
+    loads: &'a [FusedLoad],
+) -> Vec<&'a FusedLoad> {
+    let fused: Vec<&FusedLoad> = loads.iter().filter(|load| kernel.shows(Operand::Input(load.argument))).collect();
+    // A hook that loads eight elements calls this one in the template.
+    kernel.hooks.retain(|(name, _)| fused.iter().all(|load| !name.starts_with(load.hook.name)));
+    let is_fused = |operand: Operand| fused.iter().any(|load| operand == Operand::Input(load.argument));
+    kernel.bindings.retain(|(_, operand)| !is_fused(*operand));
+    let number = |argument: usize| emitter.inputs.iter().position(|input| input.from == (call, argument));
     for (_, operand) in &mut kernel.bindings {
         if let Operand::Input(argument) = operand {
-            *argument = place(*argument).unwrap_or(*argument);
+            *argument = number(*argument).unwrap_or(*argument);
         }
     }
     for word in &mut kernel.params {
         if let Word::Offset(argument) = *word {
             // A value that is not in memory begins at its first element.
-            *word = place(argument).map_or(Word::Value(0), Word::Offset);
+            *word = number(argument).map_or(Word::Value(0), Word::Offset);
         }
     }
-    taken
+    fused
 }

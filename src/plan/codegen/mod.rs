@@ -1,11 +1,14 @@
 //! The kernels of clusters, as text and bindings.
 
-pub(super) mod access;
+mod access;
+pub(super) mod call;
 pub(super) mod emit;
-pub(super) mod fuse_loads;
-pub(super) mod fuse_stores;
+mod fuse_loads;
+mod fuse_stores;
+mod hooks;
+mod in_place;
 pub(super) mod pack;
 pub(super) mod pointwise;
-pub(super) mod reduction;
+mod reduction;
 pub(super) mod rows;
-pub(super) mod u64_pairs;
+mod u64_pairs;

@@ -1,4 +1,4 @@
-//! Writes the kernel of a cluster of pointwise calls.
+//! Emits the kernel of a cluster of pointwise calls.
 
 use crate::device::Adapter;
 use crate::error::Result;
@@ -9,15 +9,14 @@ use crate::plan::codegen::access::{Access, array_type};
 use crate::plan::codegen::emit::{Emitted, Emitter, Input, output_name};
 use crate::plan::codegen::u64_pairs;
 use crate::shader::{Kernel, Kernels, fold_groups};
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 pub(in crate::plan) const TEMPLATE: &str = wgsl!("plan/pointwise");
 
-/// Invocations of a workgroup in `shaders/plan/pointwise.wgsl`, unless another number is set.
+/// Invocations of a workgroup in `shaders/plan/pointwise.wgsl`, where no other number is set.
 pub(in crate::plan) const WORKGROUP: usize = 64;
 
-/// Writes the kernel that computes `outputs`. `may_overwrite` decides which inputs' buffers may be overwritten.
+/// Emits the kernel that computes `outputs`. `may_overwrite` says which inputs' buffers may be overwritten.
 pub(in crate::plan) fn emit(
     wiring: &Wiring,
     cluster: &Cluster,
@@ -40,15 +39,15 @@ pub(in crate::plan) fn emit(
             .values(&[count, quads, units, span])
             .grid(fold_groups(units, span));
         let members = cluster.members.iter().copied();
-        let eights = u64_pairs::emit(&mut emitter, members, None, Some("params.count"))?;
-        emitter.bind(&mut kernel, &format!("{}{}", eights.body, eights.function), 1, false, |_| "vec4<u64>");
+        let pairs = u64_pairs::emit(&mut emitter, members, None, Some("params.count"))?;
+        emitter.bind(&mut kernel, &format!("{}{}", pairs.body, pairs.function), 1, false, |_| "vec4<u64>");
         kernel.declarations.push_str(u64_pairs::LIBRARY);
-        kernel.declarations.push_str(&eights.function);
-        eights.body
+        kernel.declarations.push_str(&pairs.function);
+        pairs.body
     } else {
         kernel = kernel.values(&[count, quads, quads, WORKGROUP]).grid(fold_groups(quads, WORKGROUP));
         let mut body = "    let quad = unit;\n    let index = quad * 4u;\n".to_string();
-        calls(&mut emitter, cluster.members.iter().copied(), "index", Some("params.count"), &mut body)?;
+        emitter.calls(cluster.members.iter().copied(), "index", Some("params.count"), &mut body)?;
         for output in 0..emitter.outputs.len() {
             let value = emitter.stored(output, &emitter.result(output), 4);
             let _ = writeln!(body, "    {}[quad] = {value};", output_name(output));
@@ -63,36 +62,4 @@ pub(in crate::plan) fn emit(
         .hook("evaluate", format!("\n{body}"));
     kernel.declarations.push_str(&emitter.libraries());
     Ok(emitter.finish(Kernels::from(kernel)))
-}
-
-/// Appends the calls of `members`, in order, loading their inputs at `index` of `count`, if that may lie past the end; values are
-/// named after their calls.
-pub(in crate::plan) fn calls(
-    emitter: &mut Emitter,
-    members: impl Iterator<Item = usize>,
-    index: &str,
-    count: Option<&str>,
-    body: &mut String,
-) -> Result<()> {
-    let mut loaded = vec![false; emitter.inputs.len()];
-    let mut constants = BTreeSet::new();
-    for node in members {
-        let mut arguments = Vec::new();
-        for argument in 0..emitter.wiring.schedule.edges[node].len() {
-            if let Some(producer) = emitter.cluster.producer(emitter.wiring, node, argument) {
-                arguments.push(emitter.value(producer));
-            } else if let Some(constant) = emitter.wiring.constant(emitter.wiring.argument(node, argument)) {
-                arguments.push(emitter.constant(constant, &mut constants, body)?);
-            } else {
-                let input = emitter.input(node, argument)?;
-                if !std::mem::replace(&mut loaded[input], true) {
-                    body.push_str(&emitter.load(input, index, count));
-                }
-                arguments.push(format!("x{input}"));
-            }
-        }
-        let value = emitter.pointwise(node, &arguments)?;
-        body.push_str(&emitter.line(&emitter.value(node), node, &value));
-    }
-    Ok(())
 }

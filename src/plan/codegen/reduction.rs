@@ -1,14 +1,14 @@
-//! Combines values in reductions: within a vector, along a loop and across the invocations of a team.
+//! Reductions: how two values are combined, within a vector, along a loop and across the invocations of a team.
 
 use crate::dtype::DType;
 use crate::shader::Combine;
 use std::fmt::Write;
 
 /// The functions that find NaN among the largest and the smallest.
-pub(in crate::plan) const LIBRARY: &str = wgsl!("lib/not_a_number");
+pub(super) const LIBRARY: &str = wgsl!("lib/not_a_number");
 
 /// One reduction in a kernel.
-pub(in crate::plan) struct Accumulator {
+pub(super) struct Accumulator {
     /// The variable of its result.
     pub name: String,
     pub combine: Combine,
@@ -19,7 +19,7 @@ pub(in crate::plan) struct Accumulator {
 }
 
 impl Accumulator {
-    /// The alias of the type it is computed in.
+    /// The alias of the type that it is computed in.
     pub fn vector(&self) -> &'static str {
         match self.dtype {
             DType::F32 | DType::F16 => "F",
@@ -38,7 +38,7 @@ impl Accumulator {
         self.computed().wgsl()
     }
 
-    /// The result over no elements, the neutral element. Infinity can't be a constant in WGSL, so it is made of data.
+    /// The result over nothing, a number that changes no other. Infinity is no constant in WGSL, so it is made of data.
     pub fn nothing(&self) -> String {
         let vector = self.vector();
         let word = |bits: &str| match vector {
@@ -60,7 +60,7 @@ impl Accumulator {
         }
     }
 
-    /// Combines two values of the kernel's vector type.
+    /// Two values of the kernel's vector type combined.
     pub fn combined(&self, a: &str, b: &str) -> String {
         self.joined(a, b, self.vector())
     }
@@ -76,7 +76,7 @@ impl Accumulator {
         }
     }
 
-    /// True for an extreme of floats, among which NaN wins.
+    /// True for the largest or smallest of floats, among which NaN wins.
     pub fn is_extreme(&self) -> bool {
         self.is_float() && matches!(self.combine, Combine::Largest | Combine::Smallest)
     }
@@ -85,7 +85,7 @@ impl Accumulator {
         self.vector() == "F"
     }
 
-    /// An element's contribution to the partial result, after `growth` has prepared that.
+    /// The value that an element adds to the partial result, after `growth`.
     pub fn element(&self, value: String) -> String {
         match self.largest {
             Some(_) => format!("exp({value} - at_{})", self.name),
@@ -93,7 +93,7 @@ impl Accumulator {
         }
     }
 
-    /// Rescales a sum of exponentials for elements as large as the largest so far: at `at` each counts as 1.
+    /// The lines that rescale a sum of exponentials to the largest element so far: at `at` each counts as 1.
     pub fn growth(&self) -> String {
         let (Some(largest), name) = (&self.largest, &self.name) else { return String::new() };
         format!(
@@ -106,7 +106,7 @@ impl Accumulator {
         )
     }
 
-    /// The initial value of an invocation's loop. It is the lowest number, as infinities have no difference.
+    /// The lines before an invocation's loop. `at` is the lowest number at first, as infinities have no difference.
     pub fn start(&self) -> String {
         let at = format!("    var at_{} = F(-3.4028234e38);\n", self.name);
         let at = self.largest.as_ref().map(|_| at).unwrap_or_default();
@@ -120,12 +120,12 @@ impl Accumulator {
         format!("{}    let {name} = {};\n", ready.unwrap_or_default(), self.total(&sum, across, width, lanes))
     }
 
-    /// The row's result from an invocation's `sum`: over the vector's four numbers if they are elements of one row (`across`),
-    /// and over the team.
+    /// The row's result of an invocation's `sum`: over the vector's four numbers where they are elements of one row
+    /// (`across`), and over the team.
     pub fn total(&self, sum: &str, across: bool, width: usize, lanes: usize) -> String {
         let scalar = self.scalar();
         let shared = |value: String| {
-            if lanes > 1 { format!("{}({value}, local)", self.share_name()) } else { value }
+            if lanes > 1 { format!("{}({value}, local)", self.team_function()) } else { value }
         };
         if across {
             let pairs = [("x", "y"), ("z", "w")]
@@ -142,19 +142,19 @@ impl Accumulator {
         format!("{}({})", self.vector(), parts.join(", "))
     }
 
-    fn share_name(&self) -> String {
+    fn team_function(&self) -> String {
         let combine = match self.combine {
             Combine::Sum | Combine::Exponentials => "sum",
             Combine::Product => "product",
             Combine::Largest => "largest",
             Combine::Smallest => "smallest",
         };
-        format!("share_{combine}_{}", self.scalar())
+        format!("team_{combine}_{}", self.scalar())
     }
 }
 
 /// The functions that these reductions call.
-pub(in crate::plan) fn share(accumulators: &[Accumulator], lanes: usize) -> String {
+pub(super) fn team_functions(accumulators: &[Accumulator], lanes: usize) -> String {
     let mut text = String::new();
     if accumulators.iter().any(Accumulator::is_extreme) {
         for (of, is_nan) in [("F", "not_a_number"), ("f32", "one_not_a_number")] {
@@ -170,39 +170,39 @@ fn {name}_{of}(a: {of}, b: {of}) -> {of} {{ return select(a, b, ((b {beats} a) |
         }
     }
     if accumulators.iter().any(|accumulator| accumulator.largest.is_some()) {
-        // The ratio of exp(x - b) to exp(x - a), without a rounding if it is 1.
+        // The factor between exp(x - b) and exp(x - a), without a rounding if that is 1.
         text.push_str("\nfn less(a: F, b: F) -> F { return select(exp(a - b), F(1.0), a == b); }\n");
     }
     if lanes == 1 {
         return text;
     }
-    text.push_str("\nvar<workgroup> passed: array<u32, WORKGROUP>;\n");
+    text.push_str("\nvar<workgroup> partials: array<u32, WORKGROUP>;\n");
     let mut written: Vec<String> = Vec::new();
     for accumulator in accumulators {
-        let (name, scalar) = (accumulator.share_name(), accumulator.scalar());
+        let (name, scalar) = (accumulator.team_function(), accumulator.scalar());
         if written.contains(&name) {
             continue;
         }
         let halves = accumulator.joined(
-            &format!("bitcast<{scalar}>(passed[local])"),
-            &format!("bitcast<{scalar}>(passed[local + reach])"),
+            &format!("bitcast<{scalar}>(partials[local])"),
+            &format!("bitcast<{scalar}>(partials[local + reach])"),
             scalar,
         );
         let _ = write!(
             text,
             "
 fn {name}(value: {scalar}, local: u32) -> {scalar} {{
-    // No invocation may still be reading the last call's values.
+    // No invocation may still read the last call's partials.
     workgroupBarrier();
-    passed[local] = bitcast<u32>(value);
+    partials[local] = bitcast<u32>(value);
     workgroupBarrier();
     for (var reach = LANES / 2u; reach > 0u; reach /= 2u) {{
         if (local % LANES < reach) {{
-            passed[local] = bitcast<u32>({halves});
+            partials[local] = bitcast<u32>({halves});
         }}
         workgroupBarrier();
     }}
-    return bitcast<{scalar}>(passed[local - local % LANES]);
+    return bitcast<{scalar}>(partials[local - local % LANES]);
 }}
 ",
         );

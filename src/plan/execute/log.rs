@@ -1,11 +1,11 @@
-//! Prints what `WGRAD_LOG` in the environment asks for: the only code in the library that prints.
+//! The log that `WGRAD_LOG` asks for: the one place in the library that prints.
 
 use crate::error::{Error, Result};
 use crate::plan::execute::print;
 use crate::plan::memory::assign::Plan;
 use crate::tune::Tuning;
 
-/// Output to stderr. `WGRAD_LOG=plan` prints every plan when it is made, `WGRAD_LOG=tune` the tuning for it.
+/// Messages to stderr. `WGRAD_LOG=plan` prints every plan when it is made, `WGRAD_LOG=tune` the calls tuned for it.
 pub(in crate::plan) struct Log {
     plans: bool,
     tuning: bool,
@@ -36,7 +36,7 @@ impl Log {
         }
     }
 
-    /// Prints the findings of tuning.
+    /// Prints what was tuned.
     #[allow(clippy::print_stderr, reason = "the environment asks for it")]
     pub fn tuning(&self, tuning: &Tuning) {
         if self.tuning {

@@ -1,4 +1,4 @@
-//! Runs a plan: buffers, parameters, dispatches, and the storage of results.
+//! Runs a plan: takes buffers, writes parameters, submits dispatches and stores the results in their nodes.
 
 use crate::device::{Bindings, Buffer, Dispatch, Gpu};
 use crate::error::{Error, Result};
@@ -8,23 +8,23 @@ use crate::plan::execute::profile;
 use crate::plan::memory::assign::{Location, PatchSource, Plan};
 use std::iter;
 
-/// State that a run leaves to the next run of its plan, so that nothing has to be made twice.
+/// State that one run of a plan leaves to the next, so that nothing is made twice.
 #[derive(Default)]
 pub(in crate::plan) struct Memory {
     /// The parameters as the device has them.
     params: Vec<u8>,
     /// The bind groups of each step.
     bindings: Vec<Bindings>,
-    /// The ids of the buffers of the slots and the sources, and of those in the current bind groups.
+    /// Ids of the buffers of this run's slots and sources, and of those that the bind groups refer to.
     buffers: Vec<u64>,
     bound: Vec<u64>,
     /// The buffer of each slot, while the plan runs.
     slots: Vec<Buffer>,
-    /// The ids of the slots' buffers in the last run.
+    /// The buffers that the slots were in the last run, by their ids.
     last: Vec<u64>,
-    /// The ids of the buffers to which each source's host data was last uploaded.
+    /// Ids of the buffers that each source was last uploaded to.
     uploaded: Vec<u64>,
-    /// Those of them that are free.
+    /// The buffers of the last run that are free.
     free: Vec<Option<Buffer>>,
 }
 
@@ -36,7 +36,7 @@ pub(in crate::plan) fn run(
     profiler: &Profiler,
 ) -> Result<()> {
     let result = memory.run(plan, schedule, gpu, profiler);
-    // Buffers that hold no result go back to the pool.
+    // Buffers that no result is in go back to the pool.
     memory.slots.clear();
     result
 }
@@ -70,17 +70,18 @@ impl Memory {
             } else {
                 gpu.submit(params, dispatches)
             };
-            // After an error the parameters on the device are unknown.
+            // After an error nobody knows what parameters the device has.
             submitted.inspect_err(|_| self.params.clear())?;
         }
-        // From here on the run has happened: an error would repeat it, on buffers that it has changed in place.
+        // From here on the run has happened: an error would have it repeated, on what it has changed in place.
         self.store(plan, schedule)?;
         gpu.throttle();
         gpu.check_guards(&self.slots, &plan.slots);
         Ok(())
     }
 
-    /// A buffer for each slot and for host data; those of the last run if they are free, so that its bind groups serve again.
+    /// Takes a buffer for each slot and each uploaded source; the last run's if they are free, so that its bind groups can
+    /// be used again.
     fn take_buffers(&mut self, plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
         let last = self.last.iter().map(Some).chain(iter::repeat(None));
         self.free.clear();
@@ -95,7 +96,8 @@ impl Memory {
         Ok(())
     }
 
-    /// Uploads the caller's data; afterwards it is a source like others, so that no plan depends on which of its sources are new.
+    /// Uploads sources that the caller handed in. They are ordinary sources afterwards, so that no plan depends on which are
+    /// new.
     fn upload(&mut self, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
         self.uploaded.resize(schedule.sources.len(), 0);
         for (source, last) in self.uploaded.iter_mut().enumerate() {
@@ -112,7 +114,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Writes this run's offsets and scalars into the parameters; true if any differs from the last run's.
+    /// Writes this run's offsets and scalars into the parameters. True if any differs from the last run's.
     fn patch(&mut self, plan: &Plan, schedule: &Schedule) -> bool {
         let mut is_new = self.params.is_empty();
         if is_new {
@@ -164,7 +166,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Stores the results' locations in the tensors.
+    /// Stores the locations of results in their nodes.
     fn store(&self, plan: &Plan, schedule: &Schedule) -> Result<()> {
         for (node, locations) in &plan.kept {
             let storage = |&location: &Location| buffer(location, schedule, &self.slots).map(Storage::Device);
@@ -176,7 +178,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Number of bind groups kept.
+    /// Bind groups kept.
     pub fn bind_groups(&self) -> usize {
         self.bindings.iter().map(Bindings::len).sum()
     }

@@ -1,18 +1,18 @@
-//! Lets values share buffers, by their live ranges.
+//! Shares buffers among values that are in memory at different times.
 
 use crate::graph::MOST_SMALL;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::iter;
 
-/// The live range of a slot.
+/// The size of a slot, and when it is in use.
 #[derive(Clone)]
 pub(in crate::plan) struct Slot {
     pub bytes: usize,
     /// The first unit that writes it, and the last that reads it; `None` if it outlives the run.
     pub first: usize,
     pub last: Option<usize>,
-    /// True if it outlives the run because of a handle, and not for gradients alone.
+    /// True if it outlives the run because somebody holds it, and not for gradients alone.
     pub is_held: bool,
 }
 
@@ -23,17 +23,17 @@ impl Slot {
     }
 }
 
-/// Values of at least this many bytes may lie side by side in one buffer.
+/// Values of at least so many bytes may lie side by side in one buffer.
 const LEAST_PART: usize = 1 << 20;
 
-/// Parts of a buffer begin at multiples of this, the strictest alignment that an adapter may require in WebGPU.
+/// Parts of a buffer begin at multiples of this, the strictest alignment that WebGPU lets an adapter ask for.
 pub(in crate::plan) const PART_ALIGNMENT: usize = 256;
 
-/// Small values that are kept for gradients alone lie side by side in buffers of this many bytes: history that is never read may
-/// consist of hundreds of thousands of them, and is freed all at once.
+/// Small values that are kept for gradients alone lie side by side in buffers of so many bytes: history that nobody reads may
+/// be of hundreds of thousands of them, and goes all at once.
 const SLAB: usize = 1 << 20;
 
-/// Buffers that slots share, at different times or, if they are large, side by side.
+/// Buffers that slots share, one after the other or, where they are large, side by side.
 #[derive(Default)]
 pub(in crate::plan) struct Arena {
     /// For each slot the number of its buffer, and its first byte there.
@@ -87,7 +87,7 @@ struct Slabs {
 }
 
 impl Slabs {
-    /// Puts each into the first slab in which it fits without a kernel reading and writing the slab.
+    /// Puts each slot into the first slab with space in which it conflicts with no other.
     fn new(slots: &[Slot], conflicts: &HashSet<(usize, usize)>) -> Slabs {
         let is_small = |slot: usize| {
             let Slot { bytes, last, is_held, .. } = slots[slot];
@@ -114,7 +114,7 @@ impl Slabs {
             });
             let bytes = &mut slabs.bytes[slab];
             slabs.positions.insert(slot, (slab, *bytes));
-            // An empty value is bound all the same, and a binding needs at least a byte.
+            // An empty value is bound all the same, and a binding shows something.
             *bytes += slots[slot].bytes.max(1).next_multiple_of(PART_ALIGNMENT);
             if *bytes + MOST_SMALL > SLAB {
                 open.retain(|&other| other != slab);
@@ -124,10 +124,9 @@ impl Slabs {
     }
 }
 
-/// Assigns slots to buffers in order of falling size, so that each slot fits into an existing buffer. A slot takes the
-/// `smallest`, or else the largest, buffer with a free range during its live range; one that outlives the run takes none that is
-/// much too large. No kernel may write one part of a buffer and read another, since wgpu tracks whole buffers: such pairs of
-/// slots are `conflicts`.
+/// Gives slots their buffers in order of falling size, so that a slot fits any buffer. Each takes the `smallest`, or else
+/// the largest, buffer with a place that is free while it is in use; a slot that outlives the run takes none that is much
+/// too large. Slots with `conflicts` are never parts of one buffer at a time, since wgpu tracks whole buffers.
 fn arrange(
     order: &[usize],
     smallest: bool,
@@ -149,7 +148,7 @@ fn arrange(
             if beside.peek().is_none() {
                 return Some((at, 0));
             }
-            // Most end here, at the first slot that they meet.
+            // Most end here, at the first that they meet.
             let stays = |slot: usize| slots[slot].last.is_none() || slots[slot].bytes < LEAST_PART;
             if !in_parts || stays(slot) {
                 return None;
@@ -166,7 +165,7 @@ fn arrange(
             let start = iter::once(0).chain(beside.iter().map(|&other| end(other))).filter(is_free).min()?;
             Some((at, start))
         };
-        // Buffers are made in order of falling size.
+        // Buffers are made with falling sizes.
         let found = if smallest {
             (0..buffers.len()).rev().find_map(position_in)
         } else {
@@ -182,7 +181,7 @@ fn arrange(
     Arena { positions, buffers: buffers.into_iter().map(|(bytes, _)| bytes).collect() }
 }
 
-/// Two slots, in ascending order.
+/// Two slots, whichever is named first.
 pub(in crate::plan) fn pair(a: usize, b: usize) -> (usize, usize) {
     (a.min(b), a.max(b))
 }
@@ -191,7 +190,7 @@ pub(in crate::plan) fn pair(a: usize, b: usize) -> (usize, usize) {
 mod tests {
     use super::*;
 
-    /// Random slots of sizes up to 16 MB, some of them empty, some of which outlive the run, and pairs that must be conflicts.
+    /// Random slots of up to 16 MB, some of them empty, some of which outlive the run, and conflicts.
     fn random(seed: u64, count: usize) -> (Vec<Slot>, HashSet<(usize, usize)>) {
         let mut state = seed;
         let mut below = |most: usize| {
@@ -214,7 +213,7 @@ mod tests {
             let (slots, conflicts) = random(seed, 60);
             for in_parts in [false, true] {
                 let Arena { positions, buffers } = Arena::new(&slots, &conflicts, in_parts);
-                // An empty one needs space for a binding too.
+                // An empty one has room for a binding, too.
                 let end = |slot: usize| positions[slot].1 + slots[slot].bytes.max(1);
                 for a in 0..slots.len() {
                     assert!(end(a) <= buffers[positions[a].0].max(1), "{seed}: {a} reaches past its buffer");

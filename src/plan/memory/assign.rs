@@ -20,9 +20,9 @@ use std::sync::Arc;
 pub(in crate::plan) enum Location {
     /// A buffer the run takes from the pool.
     Slot(usize),
-    /// A part of such a buffer: the slot, its first byte and the number of bytes.
+    /// A part of such a buffer: the slot, its first byte and its size.
     Part(usize, usize, usize),
-    /// The buffer of a value of an earlier run.
+    /// The buffer that a value of an earlier run is in.
     Source(usize),
 }
 
@@ -40,18 +40,18 @@ impl Location {
 pub(in crate::plan) struct Step {
     pub name: &'static str,
     pub pipeline: Arc<Pipeline>,
-    /// For each binding of the pipeline its location; `None` is the device's fault words.
+    /// For each binding of the pipeline the location it shows; `None` is the device's fault words.
     pub buffers: Vec<Option<Location>>,
     pub params_offset: u32,
     pub groups: [u32; 3],
     pub work: u64,
-    /// The last recorded call that it computes.
+    /// The recorded call it computes last.
     pub node: usize,
     /// All recorded calls that it computes.
     pub nodes: Arc<[usize]>,
 }
 
-/// A parameter word that each run writes again.
+/// A parameter word that each run writes anew.
 #[derive(Clone, Copy)]
 pub(in crate::plan) struct Patch {
     /// Byte position in the parameters.
@@ -72,10 +72,10 @@ pub(in crate::plan) struct Plan {
     pub steps: Vec<Step>,
     /// Bytes of each slot.
     pub slots: Vec<usize>,
-    /// The size in the pool of the slots' buffers, and of those of values of earlier runs.
+    /// Bytes that the slots' buffers, and those of values of earlier runs, count for in the pool.
     pub slot_bytes: u64,
     pub source_bytes: u64,
-    /// For each kept call the location of each of its outputs.
+    /// For each kept call the locations of its outputs.
     pub kept: Vec<(usize, Vec<Location>)>,
     /// The parameters as far as they are known now.
     pub params: Vec<u8>,
@@ -83,12 +83,12 @@ pub(in crate::plan) struct Plan {
     pub uniform: Uniform,
     /// The calls' names, for printing.
     pub calls: Vec<&'static str>,
-    /// Notes of the passes for readers of the plan, such as the reasons why calls were not fused; a line each.
+    /// Notes of the passes, such as why calls were not fused; a line each.
     pub notes: Vec<String>,
 }
 
 impl Plan {
-    /// The live bytes during a run, if only its inputs were alive before.
+    /// Bytes in use while it runs, if nothing but its inputs was before.
     pub fn bytes(&self) -> u64 {
         self.slot_bytes + self.source_bytes
     }
@@ -101,13 +101,13 @@ pub(in crate::plan) struct Unit {
     pub emitted: Emitted,
 }
 
-/// Assigns locations to units, in order.
+/// Assigns locations to units one after the other.
 pub(in crate::plan) struct Assigner<'a> {
     wiring: &'a Wiring<'a>,
     gpu: &'a Gpu,
     /// Values that outlive the run.
     kept: BTreeSet<Root>,
-    /// Those of them with a handle.
+    /// The kept values that somebody holds, and not gradients alone.
     held: BTreeSet<Root>,
     locations: HashMap<Root, Location>,
     slots: Vec<Slot>,
@@ -115,7 +115,7 @@ pub(in crate::plan) struct Assigner<'a> {
     temporaries: BTreeMap<usize, Vec<usize>>,
     /// Pairs of slots of which a kernel reads one and writes the other: they must not share a buffer.
     conflicts: HashSet<(usize, usize)>,
-    /// The number of the unit that is being assigned.
+    /// The number of the current unit.
     now: usize,
     /// The launches of each unit.
     launches: Vec<usize>,
@@ -168,14 +168,14 @@ impl<'a> Assigner<'a> {
         self.kept.contains(&root)
     }
 
-    /// A new slot; the sharing of buffers is settled in the end.
+    /// A new slot; which slots share a buffer is settled in the end.
     fn slot(&mut self, bytes: usize, outlives: bool) -> usize {
         let last = if outlives { None } else { Some(usize::MAX) };
         self.slots.push(Slot { bytes, first: self.now, last, is_held: outlives });
         self.slots.len() - 1
     }
 
-    /// The slot of a value; a pack has one from its first segment on.
+    /// The slot of a value. A pack has it from its first segment on.
     fn slot_of(&mut self, root: Root) -> usize {
         if let Some(&Location::Slot(slot)) = self.locations.get(&root) {
             return slot;
@@ -192,7 +192,7 @@ impl<'a> Assigner<'a> {
             && !self.kept.contains(&root)
         {
             self.slots[slot].last = Some(self.now);
-            // A value that is computed again gets another location.
+            // If it is computed again, it gets another location.
             self.locations.remove(&root);
         }
     }
@@ -305,21 +305,21 @@ impl<'a> Assigner<'a> {
         Ok(start)
     }
 
-    /// The units with more launches than the plan should have, by their position, with their limits.
+    /// The units with more launches than the plan should have, by their position, and what they should stay within.
     pub fn launch_budgets(&self) -> Vec<(usize, Budget)> {
         let Some(launches) = launches::budget(&self.launches) else { return Vec::new() };
         let units = self.launches.iter().enumerate().filter(|(_, taken)| **taken > launches);
         units.map(|(unit, _)| (unit, Budget { launches, ..Budget::default() })).collect()
     }
 
-    /// The units whose temporaries make the plan take more memory, by their position, with their limits.
+    /// The units whose temporaries make the plan take more memory, by their position, and what they should stay within.
     pub fn workspace_budgets(&self) -> Vec<(usize, Budget)> {
         let in_parts = !self.gpu.adapter().disable.parts;
         let budgets = workspace::budgets(&self.slots, &self.temporaries, &self.conflicts, in_parts);
         budgets.into_iter().map(|(unit, bytes)| (unit - 1, Budget { bytes, ..Budget::default() })).collect()
     }
 
-    /// The current size in the pool of the slots and the sources.
+    /// The bytes that the slots and the sources count for in the pool, as it stands.
     pub fn bytes(&self) -> u64 {
         let Arena { buffers, .. } = Arena::new(&self.slots, &self.conflicts, !self.gpu.adapter().disable.parts);
         buffers.iter().map(|&bytes| self.gpu.size_class(bytes)).sum::<u64>() + self.source_bytes()

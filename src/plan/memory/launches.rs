@@ -1,4 +1,4 @@
-//! Limits the number of kernels of calls: each launch costs the host microseconds, however little it does.
+//! Bounds the launches of a plan: each costs the host microseconds, however little it does.
 
 /// A plan with no more launches is left as it is.
 const FEW: usize = 256;
@@ -6,8 +6,8 @@ const FEW: usize = 256;
 /// Launches that a larger plan may take per unit.
 const PER_UNIT: usize = 2;
 
-/// The most launches that any unit should take, so that together they stay within a plan's limit; `None` if they already do.
-/// `launches` are those of each unit now.
+/// The most launches that any unit should take, so that together they take no more than a plan may; `None` if they do
+/// already. `launches` are those of each unit now.
 pub(in crate::plan) fn budget(launches: &[usize]) -> Option<usize> {
     let bound = FEW.max(PER_UNIT * launches.len());
     let total = |most: usize| launches.iter().map(|&taken| taken.min(most)).sum::<usize>();

@@ -1,4 +1,4 @@
-//! The locations of values: slots, and the buffers they share.
+//! The memory of a plan: slots for values, and the buffers that slots share.
 
 pub(super) mod arena;
 pub(super) mod assign;

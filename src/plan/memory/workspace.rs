@@ -1,10 +1,10 @@
-//! Limits temporaries to the memory that values leave free, and a little more.
+//! Bounds temporaries: to the memory that values leave free, and little more.
 
 use crate::plan::memory::arena::{Arena, Slot, fits};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
-/// Temporaries may take one part in this many in addition to the values: a layer in many small parts would be slow.
+/// Temporaries may take one part in so many of what values take on top of it: a layer in many small parts would be slow.
 const VALUES_FRACTION: usize = 16;
 
 /// Temporaries of fewer bytes are left as they are.
@@ -31,7 +31,7 @@ pub(in crate::plan) fn budgets(
     if fits(slots, conflicts, in_parts, most) {
         return Vec::new();
     }
-    // Unit by unit, the largest first. A quarter, if not even that fits: the next round reduces it further.
+    // One after the other, the largest first. A quarter, where not even that fits: more is asked in the next round.
     units.sort_by_key(|(_, workspace)| Reverse(whole(workspace)));
     let mut beside = values;
     let budget = |(unit, workspace): (usize, &Vec<usize>)| {
@@ -49,7 +49,7 @@ pub(in crate::plan) fn budgets(
 mod tests {
     use super::*;
 
-    /// Four values of 32 MB, of which the second unit needs three and the others two, and temporaries of the first, second and
+    /// Four values of 32 MB, of which the second unit needs three and others two, and temporaries of the first, second and
     /// last unit.
     fn budgets_of(temporaries: [usize; 3]) -> Vec<(usize, usize)> {
         let slot =
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn temporaries_take_what_is_free() {
-        // With 96 MB and a sixteenth of that, the second unit has 6 MB and the others have 32 more.
+        // With 96 MB and a sixteenth of that, the second unit has 6 MB and the others for 32.
         assert_eq!(budgets_of([32, 4, 32]), []);
         assert_eq!(budgets_of([32, 8, 32]), [(2, 6 << 20)]);
         assert_eq!(budgets_of([64, 4, 32]), [(1, 32 << 20)]);

@@ -1,27 +1,23 @@
 //! Joins calls into clusters that run as one kernel, and puts the clusters in order.
 
+mod order;
 mod paths;
+mod recomputed;
 mod trunk;
 
-use crate::graph::{Class, Edge};
+use crate::graph::Edge;
 use crate::plan::analysis::wiring::Root;
 use crate::plan::cluster::cost::distinct_bytes;
 use crate::plan::cluster::legality::Legality;
 use crate::plan::cluster::{Cluster, Kind};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use recomputed::recomputed;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use trunk::Trunk;
-
-/// Most calls that are computed again together by each of their users; longer chains are stored.
-const MOST_RECOMPUTED: usize = 6;
-
-/// Most stored values that such a chain reads.
-const MOST_READ: usize = 4;
 
 /// The clusters of a schedule, in an order in which each comes after those it reads from.
 pub(in crate::plan) struct Fused {
     pub clusters: Vec<Cluster>,
-    /// Pairs of calls that were not joined, with the reasons.
+    /// The pairs of calls that were not joined, and why.
     pub notes: Vec<String>,
 }
 
@@ -40,9 +36,9 @@ pub(in crate::plan) fn fuse(legality: &Legality, enabled: bool) -> Fused {
 
 struct Fusion<'a> {
     legality: &'a Legality<'a>,
-    /// By the number of a member; of joined clusters one remains.
+    /// By the number of a member; where clusters are joined, one of them is left.
     clusters: HashMap<usize, Cluster>,
-    /// For each call the cluster that stores it.
+    /// For each call the cluster that stores its results.
     cluster_of: Vec<usize>,
     /// Calls that each user computes again.
     recomputed: Vec<bool>,
@@ -57,13 +53,10 @@ impl<'a> Fusion<'a> {
             legality,
             clusters: HashMap::new(),
             cluster_of: (0..count).collect(),
-            recomputed: vec![false; count],
+            recomputed: if enabled { recomputed(legality.wiring) } else { vec![false; count] },
             trunk: if enabled { Trunk::new(legality.wiring) } else { Trunk::default() },
             notes: Vec::new(),
         };
-        if enabled {
-            fusion.find_recomputed();
-        }
         for node in legality.wiring.calls() {
             let alone = BTreeSet::from([node]);
             if let Ok(cluster) = fusion.formed(alone.clone()).or_else(|_| legality.cluster(alone, BTreeSet::new())) {
@@ -73,70 +66,13 @@ impl<'a> Fusion<'a> {
         fusion
     }
 
-    /// Marks calls that each of their users computes again because that costs them a load either way: arithmetic on at most one
-    /// value of the call's size, which would otherwise be stored instead.
-    fn find_recomputed(&mut self) {
-        let wiring = self.legality.wiring;
-        let nodes = &wiring.schedule.nodes;
-        let mut reads: HashMap<usize, BTreeMap<Root, usize>> = HashMap::new();
-        let mut costs: HashMap<usize, usize> = HashMap::new();
-        for node in wiring.calls() {
-            let Some(formula) = wiring.formula(node) else { continue };
-            let output = &nodes[node].outputs[0];
-            let is_kept = wiring.is_kept(Edge::Node { index: node, output: 0 });
-            if !formula.is_cheap() || !formula.is_scalar() || is_kept || wiring.is_constant(node) {
-                continue;
-            }
-            let by_users = wiring.consumers(node).iter().all(|&(user, argument)| {
-                let layout = wiring.layout(wiring.schedule.edges[user][argument]);
-                let takes = wiring.row_formula(user).is_some()
-                    || wiring.formula(user).is_some() && nodes[user].outputs[0].shape.numel() == output.shape.numel();
-                takes && layout.is_contiguous() && layout.offset == 0 && layout.shape.numel() == output.shape.numel()
-            });
-            if !by_users {
-                continue;
-            }
-            let mut read = BTreeMap::new();
-            let mut cost = 1;
-            for argument in 0..wiring.schedule.edges[node].len() {
-                match wiring.argument(node, argument) {
-                    Edge::Node { index, .. } if self.recomputed[index] => {
-                        read.extend(reads[&index].iter().map(|(&root, &bytes)| (root, bytes)));
-                        cost += costs[&index];
-                    }
-                    root if wiring.constant(root).is_some() => {}
-                    root => {
-                        read.insert(root, distinct_bytes(wiring.layout(wiring.schedule.edges[node][argument])));
-                    }
-                }
-            }
-            let large = read.values().filter(|&&bytes| 2 * bytes > output.bytes()).count();
-            // A value's only user would otherwise read the value; recomputed, it reads the operands, which must exist anyway. A
-            // user that is itself recomputed, say a cast, counts as many if it has several users.
-            let has_users = |call: usize| wiring.consumers(call).len() > 1;
-            let is_there = |root: &Root| match *root {
-                Edge::Node { index, .. } => {
-                    let leaves_it = |&(user, _): &(usize, usize)| self.recomputed[user] && has_users(user);
-                    wiring.is_kept(*root) || has_users(index) || wiring.consumers(index).iter().any(leaves_it)
-                }
-                Edge::Source(_) => true,
-            };
-            let pays = wiring.consumers(node).len() > 1 || read.keys().all(is_there);
-            if cost <= MOST_RECOMPUTED && read.len() <= MOST_READ && large <= 1 && pays {
-                self.recomputed[node] = true;
-                reads.insert(node, read);
-                costs.insert(node, cost);
-            }
-        }
-    }
-
-    /// A cluster of these calls and those that they compute again.
+    /// A cluster of these calls and what they compute again.
     fn formed(&self, core: BTreeSet<usize>) -> Result<Cluster, &'static str> {
         let wiring = self.legality.wiring;
         let mut members = core.clone();
         let mut open: Vec<usize> = core.iter().copied().collect();
         while let Some(member) = open.pop() {
-            if !matches!(wiring.schedule.nodes[member].op.class(), Class::Pointwise(_) | Class::Rows { .. }) {
+            if !(wiring.formula(member).is_some() || wiring.row_formula(member).is_some()) {
                 continue;
             }
             for argument in 0..wiring.schedule.edges[member].len() {
@@ -152,7 +88,7 @@ impl<'a> Fusion<'a> {
         self.legality.cluster(members, copies)
     }
 
-    /// Joins sums with calls whose kernels read all of the summed argument anyway.
+    /// Joins sums with calls whose kernels read all of the summed value anyway.
     fn join_side_sums(&mut self) {
         let wiring = self.legality.wiring;
         for sum in wiring.calls().filter(|&node| wiring.row_formula(node).is_some()) {
@@ -164,7 +100,7 @@ impl<'a> Fusion<'a> {
         }
     }
 
-    /// Joins each call's cluster with those of its arguments, and of the arguments of calls that it computes again.
+    /// Joins each call's cluster with those of its arguments, and of the arguments of what it computes again.
     fn join_producers(&mut self) {
         let wiring = self.legality.wiring;
         for node in wiring.calls() {
@@ -189,8 +125,8 @@ impl<'a> Fusion<'a> {
         }
     }
 
-    /// True if a call belongs with the reductions that read it rather than with the kernels of the call before it: the results of
-    /// those are stored for others too, so that reading them costs less than storing one more value.
+    /// True for a call that belongs to the reductions that read it rather than to the kernels of the call before it: those
+    /// kernels store their result for others too, so that reading it costs less than storing one more value.
     fn is_for_reductions(&self, producer: usize, node: usize) -> bool {
         let wiring = self.legality.wiring;
         let is_reduction = |&(user, _): &(usize, usize)| wiring.row_formula(user).is_some();
@@ -221,13 +157,13 @@ impl<'a> Fusion<'a> {
                 }
             }
             for other in others {
-                // By now, one of them may be part of another.
+                // One of them may be part of another by now.
                 let _ = self.join(other, key);
             }
         }
     }
 
-    /// Lets calls compute in their loads the values that only several such calls read, so that these are not stored.
+    /// Lets calls compute a value in their loads that only they read, so that it is not stored.
     fn copy_into_loads(&mut self) {
         let wiring = self.legality.wiring;
         let is_stored = |node: usize| wiring.is_kept(Edge::Node { index: node, output: 0 });
@@ -264,7 +200,8 @@ impl<'a> Fusion<'a> {
         }
     }
 
-    /// True if a value's operands take no more memory than it; they are needed for longer then.
+    /// Checks that the values from which a value is computed take no more memory than it, since they are needed for longer
+    /// then.
     fn replaces_no_more(&self, node: usize, members: &BTreeSet<usize>) -> Result<(), &'static str> {
         let wiring = self.legality.wiring;
         let bytes = wiring.schedule.nodes[node].outputs[0].bytes();
@@ -282,7 +219,7 @@ impl<'a> Fusion<'a> {
         }
     }
 
-    /// Joins two clusters, under the number of the first.
+    /// Makes one cluster of two, under the number of the first.
     fn join(&mut self, first: usize, second: usize) -> Result<(), &'static str> {
         if first == second {
             return Ok(());
@@ -301,103 +238,5 @@ impl<'a> Fusion<'a> {
         self.clusters.remove(&second);
         self.clusters.insert(first, joined);
         Ok(())
-    }
-
-    /// A cluster's rank among others that could run: its last call. A call that adds to an earlier value, such as a gradient of
-    /// other batches, is recorded last of all and does not count, or else the others' inputs would wait in memory.
-    fn number(&self, cluster: &Cluster) -> Option<usize> {
-        let wiring = self.legality.wiring;
-        let is_addition = |member: usize| {
-            let edges = &wiring.schedule.edges[member];
-            let is_there = |edge: &Edge| match wiring.root(*edge) {
-                Edge::Node { index, .. } => cluster.members.contains(&index) || wiring.is_constant(index),
-                Edge::Source(_) => true,
-            };
-            !wiring.is_assigned(Edge::Node { index: member, output: 0 }) && edges.iter().all(is_there)
-        };
-        let Kind::Call(call) = cluster.kind else { return cluster.members.last().copied() };
-        cluster.members.iter().rev().copied().find(|&member| member == call || !is_addition(member))
-    }
-
-    /// The clusters that take little work and read only values of earlier runs and each other's results, the last one first:
-    /// their inputs are in memory all the time, so they can as well run just before their results are read.
-    fn waiting(&self, needed: &HashSet<usize>, reads: &HashMap<usize, Vec<usize>>) -> Vec<usize> {
-        let mut keys: Vec<usize> = needed.iter().copied().collect();
-        keys.sort_unstable_by_key(|&key| self.number(&self.clusters[&key]));
-        let is_cheap = |kind: &Kind| match *kind {
-            Kind::Pointwise => true,
-            Kind::Call(call) => self.legality.wiring.schedule.nodes[call].op.is_copy(),
-            Kind::Rows(_) => false,
-        };
-        let mut waiting = HashSet::new();
-        keys.retain(|key| {
-            is_cheap(&self.clusters[key].kind)
-                && reads[key].iter().all(|from| waiting.contains(from))
-                && waiting.insert(*key)
-        });
-        keys.reverse();
-        keys
-    }
-
-    /// The needed clusters, each after those it reads from, otherwise in the order of recording.
-    fn ordered(&mut self) -> Vec<Cluster> {
-        let wiring = self.legality.wiring;
-        let reads: HashMap<usize, Vec<usize>> = self
-            .clusters
-            .iter()
-            .map(|(&key, cluster)| {
-                let read = cluster.inputs(wiring).into_iter().filter_map(|(node, argument)| {
-                    match wiring.argument(node, argument) {
-                        Edge::Node { index, .. } => Some(index),
-                        Edge::Source(_) => None,
-                    }
-                });
-                let waits = cluster.members.iter().flat_map(|&member| wiring.waits(member)).copied();
-                let from = read.chain(waits.filter(|&call| !self.recomputed[call])).map(|call| self.cluster_of[call]);
-                (key, from.filter(|&other| other != key).collect())
-            })
-            .collect();
-        let is_kept =
-            |cluster: &Cluster| cluster.core().flat_map(|node| wiring.outputs(node)).any(|root| wiring.is_kept(root));
-        let mut open: Vec<usize> =
-            self.clusters.iter().filter(|(_, cluster)| is_kept(cluster)).map(|(&key, _)| key).collect();
-        let mut needed: HashSet<usize> = HashSet::new();
-        while let Some(key) = open.pop() {
-            if needed.insert(key) {
-                open.extend(&reads[&key]);
-            }
-        }
-
-        let mut waits: HashMap<usize, usize> = HashMap::new();
-        let mut feeds: HashMap<usize, Vec<usize>> = HashMap::new();
-        for &key in &needed {
-            let from: HashSet<usize> = reads[&key].iter().copied().collect();
-            waits.insert(key, from.len());
-            for producer in from {
-                feeds.entry(producer).or_default().push(key);
-            }
-        }
-        let mut numbers: HashMap<usize, Option<usize>> =
-            needed.iter().map(|&key| (key, self.number(&self.clusters[&key]))).collect();
-        for key in self.waiting(&needed, &reads) {
-            let first = feeds.get(&key).into_iter().flatten().filter_map(|user| numbers[user]).min();
-            numbers.entry(key).and_modify(|number| *number = first.or(*number));
-        }
-        let place = |key: usize| Reverse((numbers[&key], key));
-        let mut ready: BinaryHeap<Reverse<(Option<usize>, usize)>> =
-            waits.iter().filter(|(_, waits)| **waits == 0).map(|(&key, _)| place(key)).collect();
-        let mut order = Vec::with_capacity(needed.len());
-        while let Some(Reverse((_, key))) = ready.pop() {
-            order.push(key);
-            for &user in feeds.get(&key).into_iter().flatten() {
-                if let Some(left) = waits.get_mut(&user) {
-                    *left -= 1;
-                    if *left == 0 {
-                        ready.push(place(user));
-                    }
-                }
-            }
-        }
-        order.into_iter().filter_map(|key| self.clusters.remove(&key)).collect()
     }
 }

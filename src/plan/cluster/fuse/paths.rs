@@ -1,11 +1,11 @@
-//! Paths between clusters: two clusters can't be joined if a third has to run between them.
+//! Finds paths between clusters: two clusters with a third on a path between them can't be one.
 
 use super::Fusion;
 use crate::graph::Edge;
 use crate::plan::cluster::Cluster;
 use std::collections::HashSet;
 
-/// Clusters that a search has found, and those whose neighbours it has not visited yet.
+/// A search over clusters: those that it has found, and those of them whose neighbours it has not looked at.
 #[derive(Default)]
 struct Search {
     open: Vec<usize>,
@@ -23,7 +23,7 @@ impl Search {
 }
 
 impl Fusion<'_> {
-    /// The clusters that read a call's results.
+    /// The clusters that read what a call computes.
     pub(super) fn readers(&self, node: usize, readers: &mut Vec<usize>) {
         for &(user, _) in self.legality.wiring.consumers(node) {
             if self.recomputed[user] {
@@ -47,7 +47,7 @@ impl Fusion<'_> {
         }
     }
 
-    /// The clusters that must run before a cluster, and itself: those that it reads from or waits for.
+    /// The clusters that must run before a cluster, itself among them: those that it reads from or waits for.
     fn earlier(&self, cluster: &Cluster, earlier: &mut Vec<usize>) {
         let wiring = self.legality.wiring;
         let mut open: Vec<usize> = cluster.core().collect();
@@ -75,11 +75,11 @@ impl Fusion<'_> {
         [(first, second), (second, first)].into_iter().any(|(from, to)| self.leads_over_others(from, to, last))
     }
 
-    /// True if a path leads from one cluster to another through others. No path goes through clusters that begin after call
+    /// True if a path leads from one cluster to another over others. No path leads over clusters that begin after call
     /// `last`.
     ///
-    /// Two searches, forward and backward, take turns until one of them is exhausted: if there is no path, one side is mostly
-    /// small. Long paths go along the trunk.
+    /// Two searches, ahead and back, take turns until one of them has nowhere to go: where there is no path, one side is
+    /// mostly small. Long paths go along the trunk.
     fn leads_over_others(&self, from: usize, to: usize, last: usize) -> bool {
         let (start, end) = (&self.clusters[&from], &self.clusters[&to]);
         let is_other = |cluster: &usize| *cluster != from && *cluster != to;
@@ -126,7 +126,7 @@ mod tests {
         pub(super) static FOUND: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// Number of clusters that planning a step of this many convolutions with norms visits in search of paths.
+    /// Clusters that the plan of a step of so many convolutions with norms looks at for paths.
     fn found(depth: usize) -> Result<usize> {
         let noop = Some(Noop::default());
         let device = Device::with_options(&DeviceOptions::default().noop(noop))?;
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn searches_grow_with_depth_and_no_faster() {
-        // So deep that all of them need fewer launches.
+        // So deep that all of them exceed the bound on launches.
         let [few, more, many] = [32, 48, 64].map(|depth| found(depth).unwrap());
         let [first, second] = [more - few, many - more];
         assert!(first > 0 && 10 * second <= 11 * first, "{few}, {more}, {many} clusters");

@@ -1,16 +1,16 @@
-//! The longest chain of calls in a schedule, which shows at once that most paths through it exist.
+//! The longest chain of calls in a schedule, which answers most questions for a path between two calls at once.
 
 use crate::graph::Edge;
 use crate::plan::analysis::wiring::Wiring;
 
-/// The longest chain of calls in which each reads the one before, or waits for it, and its relation to other calls: a call that
-/// reaches one call of the chain reaches all after that, such as the loss between the forward and the backward pass.
+/// The longest chain of calls, each of which reads the one before or waits for it, and how the other calls lie to it: a call
+/// that reaches one of the chain reaches all after that. Such is the loss between the forward and the backward pass.
 #[derive(Default)]
 pub(super) struct Trunk {
     calls: Vec<usize>,
-    /// For each call the first one of the chain that it reaches, itself if it is in the chain; `usize::MAX` for none.
+    /// For each call the first of the chain that it reaches, itself where it is in the chain; `usize::MAX` for none.
     reaches: Vec<usize>,
-    /// For each call the last one of the chain that reaches it; itself if it is in the chain.
+    /// For each call the last of the chain that reaches it, likewise.
     reached_by: Vec<Option<usize>>,
 }
 
@@ -36,23 +36,23 @@ impl Trunk {
             next = producers(call).max_by_key(|&producer| lengths[producer]);
         }
         calls.reverse();
-        let mut places = vec![None; count];
-        calls.iter().enumerate().for_each(|(place, &call)| places[call] = Some(place));
+        let mut positions = vec![None; count];
+        calls.iter().enumerate().for_each(|(at, &call)| positions[call] = Some(at));
         let mut reaches = vec![usize::MAX; count];
         for call in (0..count).rev() {
             let users = wiring.consumers(call).iter().map(|&(user, _)| user);
             let users = users.chain(wiring.waiting(call).iter().copied()).map(|user| reaches[user]).min();
-            reaches[call] = places[call].or(users).unwrap_or(usize::MAX);
+            reaches[call] = positions[call].or(users).unwrap_or(usize::MAX);
         }
         let mut reached_by = vec![None; count];
         for call in wiring.calls() {
-            reached_by[call] = places[call].or_else(|| producers(call).filter_map(|from| reached_by[from]).max());
+            reached_by[call] = positions[call].or_else(|| producers(call).filter_map(|from| reached_by[from]).max());
         }
         Trunk { calls, reaches, reached_by }
     }
 
-    /// True if a path leads from one of some calls to one of others along the chain, through a call of the chain that `is_other`.
-    /// There may be paths that it does not know.
+    /// True if a path leads from one of some calls to one of others along the chain, over a call of the chain that
+    /// `is_other`. Other paths may exist.
     pub fn leads(
         &self,
         from: impl Iterator<Item = usize>,
