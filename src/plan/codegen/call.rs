@@ -7,7 +7,7 @@ use crate::plan::analysis::domain::Wide;
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::Cluster;
 use crate::plan::codegen::access::Access;
-use crate::plan::codegen::emit::{Emitted, Emitter, Input};
+use crate::plan::codegen::emit::{Emitted, Emitter, Input, Uses};
 use crate::plan::codegen::hooks::{SINGLE, extend, hook_body, spelled};
 use crate::plan::codegen::{fuse_loads, fuse_stores};
 use crate::shader::{Kernels, Operand};
@@ -25,7 +25,8 @@ pub(in crate::plan) fn emit(
     let outputs = outputs(wiring, call, stored);
     let in_pairs = fuse_stores::in_u64_pairs(wiring, cluster, call, &kernels, &outputs);
     let (width, wide) = if in_pairs { (4, Wide::Elements { ragged: false }) } else { (1, Wide::Single) };
-    let mut emitter = Emitter::new(wiring, cluster, outputs, width, |_, layout| Access::new(layout, wide));
+    let emitter = Emitter::new(wiring, cluster, outputs, width, |_, layout| Access::new(layout, wide));
+    let mut emitter = emitter.in_template();
     emitter.scalars = (0..wiring.schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect();
     take_over(&mut emitter, call, may_overwrite);
     if in_pairs {
@@ -33,7 +34,7 @@ pub(in crate::plan) fn emit(
         return Ok(emitter.finish(kernels));
     }
     let mut store = fuse_stores::emit(&mut emitter, call)?;
-    let loads = fuse_loads::emit(&mut emitter, call, &kernels, store.as_deref().unwrap_or_default())?;
+    let loads = fuse_loads::emit(&mut emitter, call, &kernels, store.as_ref())?;
     let mut words = emitter.words();
     if let Some(store) = &mut store {
         fuse_stores::add_side_sum(&emitter, call, store, &mut words);
@@ -45,13 +46,13 @@ pub(in crate::plan) fn emit(
             continue;
         }
         let functions: String = loads.iter().map(|load| load.function.as_str()).collect();
-        let text: String = loads.iter().map(|load| &load.body).chain(store).chain([&functions]).cloned().collect();
-        extend(kernel, &emitter, &words, SINGLE, &text, |root| wiring.stored(root).dtype.wgsl())?;
+        let uses = Uses::of_all(loads.iter().map(|load| &load.uses).chain(store.map(|store| &store.uses)));
+        extend(kernel, &emitter, &words, SINGLE, &uses, |root| wiring.stored(root).dtype.wgsl())?;
         for load in loads {
             kernel.hooks.push((load.hook.name, hook_body(&load.body, SINGLE)));
         }
         if let Some(store) = store {
-            kernel.store_by(hook_body(store, SINGLE));
+            kernel.store_by(hook_body(&store.body, SINGLE));
         }
         kernel.declarations.push_str(&spelled(&functions, SINGLE));
     }

@@ -7,7 +7,9 @@ use crate::plan::cluster::Cluster;
 use crate::plan::codegen::access::{Access, rounded, stored};
 use crate::shader::{Kernel, Kernels, Operand, Slot, Word};
 use crate::shape::Layout;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::mem;
 use std::ops::Range;
 
 /// Kernels, and where their inputs, outputs and data words come from.
@@ -49,6 +51,24 @@ pub(in crate::plan) struct Input {
     pub is_row: bool,
 }
 
+/// The buffers that a text refers to.
+#[derive(Clone, Default)]
+pub(in crate::plan) struct Uses {
+    pub inputs: BTreeSet<usize>,
+    pub outputs: BTreeSet<usize>,
+}
+
+impl Uses {
+    /// The buffers of several texts.
+    pub fn of_all<'a>(all: impl Iterator<Item = &'a Uses>) -> Uses {
+        all.fold(Uses::default(), |mut sum, uses| {
+            sum.inputs.extend(&uses.inputs);
+            sum.outputs.extend(&uses.outputs);
+            sum
+        })
+    }
+}
+
 /// Emits the text of a cluster's kernels, and keeps track of what it reads and stores.
 pub(in crate::plan) struct Emitter<'a> {
     pub wiring: &'a Wiring<'a>,
@@ -62,6 +82,10 @@ pub(in crate::plan) struct Emitter<'a> {
     /// The constants in the order in which they are used; they are named by their places.
     constants: Vec<usize>,
     libraries: Vec<&'static str>,
+    /// The variable of the first output.
+    first_output: &'static str,
+    /// The buffers of the text emitted since they were last taken.
+    uses: RefCell<Uses>,
 }
 
 pub(in crate::plan) fn internal(reason: &str) -> Error {
@@ -92,7 +116,43 @@ impl<'a> Emitter<'a> {
             libraries: Vec::new(),
             width,
             constants: Vec::new(),
+            first_output: "output0",
+            uses: RefCell::default(),
         }
+    }
+
+    /// The same for hooks of a template, whose `output` is the first one.
+    pub fn in_template(self) -> Emitter<'a> {
+        Emitter { first_output: "output", ..self }
+    }
+
+    /// The buffers of the text emitted since the last call.
+    pub fn take_uses(&self) -> Uses {
+        mem::take(&mut self.uses.borrow_mut())
+    }
+
+    /// The inputs that the text emitted since then loads.
+    pub fn loaded(&self) -> BTreeSet<usize> {
+        self.uses.borrow().inputs.clone()
+    }
+
+    /// The variable of an output, which the text refers to.
+    pub fn output(&self, output: usize) -> String {
+        self.uses.borrow_mut().outputs.insert(output);
+        self.output_name(output)
+    }
+
+    /// The variable of an output.
+    pub fn output_name(&self, output: usize) -> String {
+        if output == 0 { self.first_output.to_string() } else { format!("output{output}") }
+    }
+
+    /// Notes that the text refers to an input.
+    fn note(&self, input: usize) {
+        let mut uses = self.uses.borrow_mut();
+        uses.inputs.insert(input);
+        // It is read through the variable of an output that takes over its buffer.
+        uses.outputs.extend(self.in_place.iter().filter(|taken| taken.1 == input).map(|taken| taken.0));
     }
 
     /// The input that an argument is read from.
@@ -122,6 +182,7 @@ impl<'a> Emitter<'a> {
 
     /// The statement that loads an input as `x{input}`, at `index` of `count` where that may lie past the end.
     pub fn load(&self, input: usize, index: &str, count: Option<&str>) -> String {
+        self.note(input);
         let Input { access, buffer, layout, .. } = &self.inputs[input];
         let value = access.load(buffer, &format!("word({input}u)"), index, count, layout.dtype);
         format!("    let x{input} = {value};\n")
@@ -192,7 +253,19 @@ impl<'a> Emitter<'a> {
         count: Option<&str>,
         body: &mut String,
     ) -> Result<()> {
-        let mut loaded = vec![false; self.inputs.len()];
+        self.calls_given(&BTreeSet::new(), members, index, count, body)
+    }
+
+    /// As [`calls`](Emitter::calls), where the inputs `given` are loaded already.
+    pub fn calls_given(
+        &mut self,
+        given: &BTreeSet<usize>,
+        members: impl IntoIterator<Item = usize>,
+        index: &str,
+        count: Option<&str>,
+        body: &mut String,
+    ) -> Result<()> {
+        let mut loaded = given.clone();
         let mut constants = BTreeSet::new();
         for node in members {
             let mut arguments = Vec::new();
@@ -203,7 +276,7 @@ impl<'a> Emitter<'a> {
                     arguments.push(self.constant(constant, &mut constants, body)?);
                 } else {
                     let input = self.input(node, argument)?;
-                    if !std::mem::replace(&mut loaded[input], true) {
+                    if loaded.insert(input) {
                         body.push_str(&self.load(input, index, count));
                     }
                     arguments.push(format!("x{input}"));
@@ -243,35 +316,30 @@ impl<'a> Emitter<'a> {
         self.libraries.join("\n")
     }
 
-    /// Declares and binds the inputs and outputs that `body` uses, from binding `first` on. `array` gives the element type
-    /// of an output.
+    /// Declares and binds the buffers that a text refers to, from binding `first` on. `array` gives the element type of an
+    /// output.
     pub fn bind(
         &self,
         kernel: &mut Kernel,
-        body: &str,
+        uses: &Uses,
         first: usize,
         skip_output: bool,
         array: impl Fn(Root) -> &'static str,
     ) {
+        let is_free = |&&input: &&usize| self.in_place.iter().all(|taken| taken.1 != input);
         let mut number = first;
-        for (i, input) in self.inputs.iter().enumerate() {
-            if input.buffer.starts_with("input") && body.contains(&format!("{}[", input.buffer)) {
-                let array = input.access.array_type(input.layout.dtype);
-                kernel.declarations.push_str(&binding(number, "read", &input.buffer, array));
-                kernel.bindings.push((input.buffer.clone(), Operand::Input(i)));
-                number += 1;
-            }
+        for &i in uses.inputs.iter().filter(is_free) {
+            let input = &self.inputs[i];
+            let array = input.access.array_type(input.layout.dtype);
+            kernel.declarations.push_str(&binding(number, "read", &input.buffer, array));
+            kernel.bindings.push((input.buffer.clone(), Operand::Input(i)));
+            number += 1;
         }
-        for (k, &root) in self.outputs.iter().enumerate() {
-            let name = output_name(k);
-            if !body.contains(&format!("{name}[")) {
-                continue;
-            }
-            if k > 0 || !skip_output {
-                kernel.declarations.push_str(&binding(number, "read_write", &name, array(root)));
-                kernel.bindings.push((name, Operand::Output(k)));
-                number += 1;
-            }
+        for &k in uses.outputs.iter().filter(|&&k| k > 0 || !skip_output) {
+            let name = self.output_name(k);
+            kernel.declarations.push_str(&binding(number, "read_write", &name, array(self.outputs[k])));
+            kernel.bindings.push((name, Operand::Output(k)));
+            number += 1;
         }
     }
 
@@ -289,9 +357,4 @@ impl<'a> Emitter<'a> {
 /// The declaration of a storage buffer.
 pub(super) fn binding(number: usize, access: &str, name: &str, element: &str) -> String {
     format!("@group(0) @binding({number}) var<storage, {access}> {name}: array<{element}>;\n")
-}
-
-/// The variable of an output.
-pub(in crate::plan) fn output_name(output: usize) -> String {
-    format!("output{output}")
 }

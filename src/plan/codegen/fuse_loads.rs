@@ -2,8 +2,11 @@
 
 use crate::error::Result;
 use crate::plan::codegen::access::Access;
-use crate::plan::codegen::emit::{Emitter, Input};
+use crate::plan::codegen::emit::{Emitter, Uses};
+use crate::plan::codegen::fuse_stores::FusedStore;
 use crate::shader::{Kernel, Kernels, LoadHook, Loads, Operand, Word};
+use crate::shape::Layout;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// A load hook whose value is computed in it.
@@ -13,52 +16,71 @@ pub(super) struct FusedLoad {
     pub body: String,
     /// A function that the body calls.
     pub function: String,
+    pub uses: Uses,
 }
 
-/// Emits the hooks that compute the arguments of `call` where its kernels load them. `store` is the body of its other hook.
-pub(super) fn emit(emitter: &mut Emitter, call: usize, kernels: &Kernels, store: &str) -> Result<Vec<FusedLoad>> {
+/// Emits the hooks that compute the arguments of `call` where its kernels load them, beside the hook `store`.
+pub(super) fn emit(
+    emitter: &mut Emitter,
+    call: usize,
+    kernels: &Kernels,
+    store: Option<&FusedStore>,
+) -> Result<Vec<FusedLoad>> {
     let mut loads = Vec::new();
     for argument in 0..emitter.wiring.schedule.edges[call].len() {
         let hook = kernels.kernels.iter().find_map(|kernel| kernel.load_hook(Operand::Input(argument)));
         if let (Some(result), Some(hook)) = (emitter.cluster.producer(emitter.wiring, call, argument), hook) {
-            let members = emitter.cluster.before(emitter.wiring, call, argument);
-            let mut body = String::new();
-            emitter.calls(members, "index", None, &mut body)?;
-            let _ = writeln!(body, "    return {};", emitter.value(result));
-            loads.push(FusedLoad { argument, hook, body, function: String::new() });
+            let body = element(emitter, call, argument, result, &BTreeSet::new())?;
+            let uses = emitter.take_uses();
+            loads.push((result, FusedLoad { argument, hook, body, function: String::new(), uses }));
         }
     }
     for at in 0..loads.len() {
-        let FusedLoad { hook, ref body, .. } = loads[at];
+        let (result, FusedLoad { argument, hook, .. }) = loads[at];
         if hook.loads == Loads::One {
             continue;
         }
-        let others = loads.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other);
-        let text: String = others.flat_map(|other| [&*other.body, &*other.function]).chain([store]).collect();
-        let vectors = if hook.loads == Loads::Neighbours { vectors(emitter, body, &text) } else { Vec::new() };
-        let (body, function) = of_four(hook, body, emitter, &vectors);
+        let others = loads.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, (_, other))| &other.uses);
+        let others = Uses::of_all(others.chain(store.map(|store| &store.uses)));
+        let is_vector = |input: &usize| {
+            hook.loads == Loads::Neighbours && !others.inputs.contains(input) && is_flat(&emitter.inputs[*input].layout)
+        };
+        let vectors: BTreeSet<usize> = loads[at].1.uses.inputs.iter().copied().filter(is_vector).collect();
+        let body = element(emitter, call, argument, result, &vectors)?;
+        emitter.take_uses();
+        let (body, function) = of_four(hook, &body, emitter, &vectors);
         vectors.into_iter().for_each(|input| emitter.inputs[input].access = Access::Flat);
-        (loads[at].body, loads[at].function) = (body, function);
+        (loads[at].1.body, loads[at].1.function) = (body, function);
     }
-    Ok(loads)
+    Ok(loads.into_iter().map(|(_, load)| load).collect())
 }
 
-/// The inputs that a body which is called for neighbours can read four at a time, since no other text reads them.
-fn vectors(emitter: &Emitter, body: &str, others: &str) -> Vec<usize> {
-    let is_vector = |&input: &usize| {
-        let Input { layout, buffer, .. } = &emitter.inputs[input];
-        let is_flat = layout.is_contiguous() && layout.offset.is_multiple_of(4) && layout.dtype.is_float();
-        is_flat && body.contains(&emitter.load(input, "index", None)) && !others.contains(&format!("{buffer}["))
-    };
-    (0..emitter.inputs.len()).filter(is_vector).collect()
+/// The text that computes the element `index` of an argument, the value of the call `result`. The inputs `given` are loaded
+/// already.
+fn element(
+    emitter: &mut Emitter,
+    call: usize,
+    argument: usize,
+    result: usize,
+    given: &BTreeSet<usize>,
+) -> Result<String> {
+    let members = emitter.cluster.before(emitter.wiring, call, argument);
+    let mut body = String::new();
+    emitter.calls_given(given, members, "index", None, &mut body)?;
+    let _ = writeln!(body, "    return {};", emitter.value(result));
+    Ok(body)
+}
+
+/// True if neighbours of an input can be read four at a time.
+fn is_flat(layout: &Layout) -> bool {
+    layout.is_contiguous() && layout.offset.is_multiple_of(4) && layout.dtype.is_float()
 }
 
 /// The body of a hook that loads four elements, and the function it calls for each, which is `body`. It reads `vectors`
-/// four at a time.
-fn of_four(hook: LoadHook, body: &str, emitter: &Emitter, vectors: &[usize]) -> (String, String) {
-    let (mut body, mut parameters, mut loads) = (body.to_string(), String::new(), String::new());
+/// four at a time, which no other text reads.
+fn of_four(hook: LoadHook, body: &str, emitter: &Emitter, vectors: &BTreeSet<usize>) -> (String, String) {
+    let (mut parameters, mut loads) = (String::new(), String::new());
     for &input in vectors {
-        body = body.replace(&emitter.load(input, "index", None), "");
         let _ = write!(parameters, ", x{input}: f32");
         let buffer = &emitter.inputs[input].buffer;
         let _ = writeln!(loads, "    let quad{input} = Quad({buffer}[(word({input}u) + first) / 4u]);");
@@ -84,8 +106,7 @@ pub(super) fn unbind<'a>(
     loads: &'a [FusedLoad],
 ) -> Vec<&'a FusedLoad> {
     let fused: Vec<&FusedLoad> = loads.iter().filter(|load| kernel.shows(Operand::Input(load.argument))).collect();
-    // A hook that loads eight elements calls this one in the template.
-    kernel.hooks.retain(|(name, _)| fused.iter().all(|load| !name.starts_with(load.hook.name)));
+    fused.iter().for_each(|load| kernel.reset_hook(load.hook.name));
     let is_fused = |operand: Operand| fused.iter().any(|load| operand == Operand::Input(load.argument));
     kernel.bindings.retain(|(_, operand)| !is_fused(*operand));
     let number = |argument: usize| emitter.inputs.iter().position(|input| input.from == (call, argument));

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::plan::analysis::wiring::Root;
-use crate::plan::codegen::emit::{Emitter, internal};
+use crate::plan::codegen::emit::{Emitter, Uses, internal};
 use crate::shader::{Kernel, Word, with_words};
 
 /// The types that `F`, `I`, `U` and `B` stand for in hooks of one number.
@@ -11,28 +11,28 @@ pub(super) const SINGLE: [&str; 4] = ["f32", "i32", "u32", "bool"];
 /// The types that they stand for in hooks of four numbers.
 pub(super) const FOURS: [&str; 4] = ["vec4<f32>", "vec4<i32>", "vec4<u32>", "vec4<bool>"];
 
-/// Gives a kernel what `text` refers to: parameter words, bindings, libraries.
+/// Gives a kernel what its hooks refer to: parameter words, bindings, libraries.
 pub(super) fn extend(
     kernel: &mut Kernel,
     emitter: &Emitter,
     words: &[Word],
     types: [&str; 4],
-    text: &str,
+    uses: &Uses,
     array: impl Fn(Root) -> &'static str,
 ) -> Result<()> {
     let fields = kernel.param_fields().ok_or_else(|| internal("a kernel without parameters"))?;
     kernel.params.resize(fields.next_multiple_of(4), Word::Value(0));
     kernel.extra_words = words.len().div_ceil(4).max(1);
     kernel.params.extend(words.iter().copied());
-    emitter.bind(kernel, text, kernel.free_binding(), true, array);
+    emitter.bind(kernel, uses, kernel.free_binding(), true, array);
     kernel.declarations.push_str("\nfn word(index: u32) -> u32 { return params.words[index / 4u][index % 4u]; }\n");
     kernel.declarations.push_str(&spelled(&emitter.libraries(), types));
     Ok(())
 }
 
-/// The body of a template's hook, which knows the first output as `output`.
+/// The body of a template's hook.
 pub(super) fn hook_body(body: &str, types: [&str; 4]) -> String {
-    format!("\n{}", spelled(&body.replace("output0[", "output["), types))
+    format!("\n{}", spelled(body, types))
 }
 
 /// A text with the types written out that `F`, `I`, `U` and `B` stand for: another call's template may have its own meaning

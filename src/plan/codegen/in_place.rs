@@ -2,7 +2,7 @@
 
 use crate::graph::Edge;
 use crate::plan::analysis::wiring::Root;
-use crate::plan::codegen::emit::{Emitter, Input, output_name};
+use crate::plan::codegen::emit::{Emitter, Input};
 use std::collections::BTreeSet;
 
 impl Emitter<'_> {
@@ -33,7 +33,7 @@ impl Emitter<'_> {
             let sources = read[output].iter().copied().filter(|&i| self.is_source(i)).filter(|i| fits(i));
             let source = sources.min_by_key(|&i| readers(i));
             if let Some(input) = source.or_else(|| (0..self.inputs.len()).find(fits)) {
-                self.inputs[input].buffer = output_name(output);
+                self.inputs[input].buffer = self.output_name(output);
                 self.in_place.push((output, input));
             }
         }

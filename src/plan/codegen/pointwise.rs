@@ -6,7 +6,7 @@ use crate::plan::analysis::domain::Wide;
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::Cluster;
 use crate::plan::codegen::access::{Access, array_type};
-use crate::plan::codegen::emit::{Emitted, Emitter, Input, output_name};
+use crate::plan::codegen::emit::{Emitted, Emitter, Input};
 use crate::plan::codegen::u64_pairs;
 use crate::shader::{Kernel, Kernels, fold_groups};
 use std::fmt::Write;
@@ -40,7 +40,7 @@ pub(in crate::plan) fn emit(
             .grid(fold_groups(units, span));
         let members = cluster.members.iter().copied();
         let pairs = u64_pairs::emit(&mut emitter, members, None, Some("params.count"))?;
-        emitter.bind(&mut kernel, &format!("{}{}", pairs.body, pairs.function), 1, false, |_| "vec4<u64>");
+        emitter.bind(&mut kernel, &emitter.take_uses(), 1, false, |_| "vec4<u64>");
         kernel.declarations.push_str(u64_pairs::LIBRARY);
         kernel.declarations.push_str(&pairs.function);
         pairs.body
@@ -50,9 +50,9 @@ pub(in crate::plan) fn emit(
         emitter.calls(cluster.members.iter().copied(), "index", Some("params.count"), &mut body)?;
         for output in 0..emitter.outputs.len() {
             let value = emitter.stored(output, &emitter.result(output), 4);
-            let _ = writeln!(body, "    {}[quad] = {value};", output_name(output));
+            let _ = writeln!(body, "    {}[quad] = {value};", emitter.output(output));
         }
-        emitter.bind(&mut kernel, &body, 1, false, |root| array_type(wiring.stored(root).dtype, true));
+        emitter.bind(&mut kernel, &emitter.take_uses(), 1, false, |root| array_type(wiring.stored(root).dtype, true));
         body
     };
     let words = emitter.words();

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::Cluster;
 use crate::plan::codegen::access::Access;
-use crate::plan::codegen::emit::{Emitter, output_name};
+use crate::plan::codegen::emit::Emitter;
 use crate::shader::index_expr;
 use std::fmt::Write;
 
@@ -132,14 +132,12 @@ pub(super) fn emit(
         four.push_str(&emitter.line(&emitter.value(call), call, "value"));
     }
     emitter.calls(members, "index", count, &mut four)?;
+    let loaded = emitter.loaded();
     let mut body = String::new();
-    for input in &emitter.inputs {
+    // The call's own kernels load the other inputs.
+    for input in loaded.into_iter().map(|input| &emitter.inputs[input]) {
         let Access::Pairs(steps) = &input.access else { continue };
         let buffer = &input.buffer;
-        if !four.contains(&format!("(four_{buffer})")) {
-            // An argument that the call's own kernels load.
-            continue;
-        }
         let _ = writeln!(body, "    let eight_{buffer} = {};", load(buffer, steps, "unit * 8u"));
         let _ = write!(parameters, ", four_{buffer}: vec4<u32>");
         let _ = write!(low, ", four_of(eight_{buffer}, 0u)");
@@ -148,7 +146,7 @@ pub(super) fn emit(
     let _ = writeln!(body, "    let first = fours({low});\n    let second = fours({high});");
     let (mut fields, mut values) = (String::new(), Vec::new());
     for output in 0..emitter.outputs.len() {
-        let name = output_name(output);
+        let name = emitter.output(output);
         let _ = writeln!(body, "    {name}[unit] = eight(first.{name}, second.{name});");
         let _ = writeln!(fields, "    {name}: vec4<u32>,");
         values.push(format!("bitcast<vec4<u32>>({})", emitter.stored(output, &emitter.result(output), 4)));

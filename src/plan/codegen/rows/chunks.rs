@@ -1,6 +1,6 @@
 //! Rows cut into chunks: one kernel stores the partial results of its chunks, another combines them.
 
-use super::RowEmitter;
+use super::{RowEmitter, Stage};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::plan::analysis::domain::Wide;
@@ -11,7 +11,7 @@ use std::fmt::Write;
 impl RowEmitter<'_> {
     /// Ends the text of the kernel that leaves the results of chunks: they are stored side by side in one buffer whatever
     /// their types.
-    pub(super) fn end_of_chunks(&mut self, accumulators: &[Accumulator]) -> String {
+    pub(super) fn end_of_chunks(&mut self, accumulators: &[Accumulator], lanes: usize) -> Stage {
         let count = accumulators.len();
         let part = if matches!(self.wide, Wide::Elements { .. }) { ".x" } else { "" };
         for (k, Accumulator { name, .. }) in accumulators.iter().enumerate() {
@@ -19,7 +19,7 @@ impl RowEmitter<'_> {
             let bits = self.partial_type();
             let _ = writeln!(self.text, "    if (leads) {{ partial[{at}] = bitcast<{bits}>({name}{part}); }}");
         }
-        std::mem::take(&mut self.text)
+        self.end_of_stage(lanes)
     }
 
     /// The element type of the buffer of partial results, which are kept as bits.

@@ -4,9 +4,9 @@ use super::RowEmitter;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::plan::analysis::domain::Wide;
-use crate::plan::codegen::emit::output_name;
 use crate::plan::codegen::reduction::Accumulator;
 use crate::plan::codegen::u64_pairs::PairedStep;
+use crate::shader::Formula;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -67,11 +67,13 @@ impl RowEmitter<'_> {
 
     /// A loop over the elements: its reductions, and the stores of `stored`.
     pub(super) fn elements(&mut self, level: usize, stored: &[usize], lanes: usize) -> Result<()> {
+        let wiring = self.emitter.wiring;
         let mut loaded = vec![false; self.emitter.inputs.len()];
         let mut parts = Loop { accumulators: self.accumulators(level), ..Loop::default() };
         self.compute(level, stored, &mut loaded, &mut parts)?;
         self.combine(level, &mut loaded, &mut parts)?;
-        if parts.compute.contains("quad") {
+        let is_positional = |member: &usize| wiring.formula(*member).is_some_and(Formula::is_positional);
+        if self.needed(level, stored).iter().any(is_positional) {
             parts.compute.insert_str(0, "    let quad = index / 4u;\n");
         }
         if self.is_ragged() {
@@ -137,7 +139,7 @@ impl RowEmitter<'_> {
         // A team that repeats the last row must not read what is stored in place.
         let guarded = |store: String| if lanes > 1 { format!("if (team < teams) {{ {store} }}") } else { store };
         for &k in stored {
-            let name = output_name(k);
+            let name = self.emitter.output(k);
             let value = self.emitter.stored(k, &self.emitter.result(k), self.emitter.width);
             let line = match &mut parts.pairs {
                 Some(pairs) if self.stores_pairs(self.emitter.outputs[k]) => pairs.store(&name, &value, guarded),

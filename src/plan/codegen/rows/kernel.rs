@@ -1,11 +1,11 @@
 //! The kernel around the text of loops over rows.
 
-use super::RowEmitter;
+use super::{RowEmitter, Stage};
 use crate::device::Adapter;
 use crate::plan::analysis::domain::Wide;
 use crate::plan::analysis::wiring::Root;
 use crate::plan::codegen::access::array_type;
-use crate::plan::codegen::emit::binding;
+use crate::plan::codegen::emit::{Uses, binding};
 use crate::plan::codegen::reduction::{Accumulator, team_functions};
 use crate::plan::codegen::u64_pairs;
 use crate::shader::{Kernel, Operand, fold_groups};
@@ -14,13 +14,12 @@ use std::fmt::Write;
 const TEMPLATE: &str = wgsl!("plan/rows");
 
 impl RowEmitter<'_> {
-    /// The kernel with this body; `stage` 1 combines the chunks that stage 0 leaves.
+    /// The kernel with this text; `stage` 1 combines the chunks that stage 0 leaves.
     pub(super) fn kernel(
         &self,
-        body: &str,
+        Stage { body, uses, lanes }: &Stage,
         stage: usize,
         chunks: Option<usize>,
-        lanes: usize,
         adapter: &Adapter,
     ) -> Kernel {
         let units = self.domain.rows / if self.wide == Wide::Rows { 4 } else { 1 };
@@ -28,6 +27,7 @@ impl RowEmitter<'_> {
         let (length, split) = if stage == 0 { (self.domain.length, chunk_count) } else { (chunk_count, 1) };
         let (row_stride, element_stride) = self.domain.even().unwrap_or((0, 0));
         let words = self.emitter.words();
+        let lanes = *lanes;
         let workgroup = match lanes {
             1 => adapter.profile.workgroup,
             2..=64 => 64,
@@ -49,7 +49,7 @@ impl RowEmitter<'_> {
         ] {
             kernel = kernel.alias(alias, if self.emitter.width == 4 { vector } else { single });
         }
-        self.declare(&mut kernel, body, stage, chunks.is_some(), lanes);
+        self.declare(&mut kernel, uses, stage, chunks.is_some(), lanes);
         kernel.hook("run", format!("{}{body}", self.start(lanes)))
     }
 
@@ -73,7 +73,7 @@ impl RowEmitter<'_> {
     }
 
     /// Declares what the text refers to: bindings, libraries, the functions of reductions.
-    fn declare(&self, kernel: &mut Kernel, body: &str, stage: usize, is_chunked: bool, lanes: usize) {
+    fn declare(&self, kernel: &mut Kernel, uses: &Uses, stage: usize, is_chunked: bool, lanes: usize) {
         let is_vector = |root: Root| match root.node() {
             Some(member) if self.is_full(member) => self.emitter.width == 4,
             _ => self.wide == Wide::Rows,
@@ -82,7 +82,7 @@ impl RowEmitter<'_> {
             true => "vec4<u64>",
             false => array_type(self.emitter.wiring.stored(root).dtype, is_vector(root)),
         };
-        self.emitter.bind(kernel, body, 1, false, array);
+        self.emitter.bind(kernel, uses, 1, false, array);
         if is_chunked {
             let mode = if stage == 0 { "read_write" } else { "read" };
             let number = 1 + kernel.bindings.len();

@@ -13,7 +13,7 @@ use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::row_schedule::{Levels, along, chunks, is_one_loop, lanes};
 use crate::plan::cluster::{Cluster, Kind};
 use crate::plan::codegen::access::Access;
-use crate::plan::codegen::emit::{Emitted, Emitter, Input, internal, output_name};
+use crate::plan::codegen::emit::{Emitted, Emitter, Input, Uses, internal};
 use crate::plan::codegen::reduction::{self, Accumulator};
 use crate::plan::codegen::u64_pairs;
 use crate::shader::{Combine, Kernels, RowFormula};
@@ -64,21 +64,26 @@ pub(in crate::plan) fn emit(
     if let Some(chunks) = chunks {
         let accumulators = rows.accumulators(1);
         temporaries.push(4 * chunks * domain.rows * accumulators.len());
-        stages.push((rows.end_of_chunks(&accumulators), lanes));
+        stages.push(rows.end_of_chunks(&accumulators, lanes));
         lanes = if adapter.profile.workgroup_memory && chunks >= 256 { 64 } else { 1 };
         rows.combine_chunks(&accumulators, lanes)?;
     }
     rows.store_rows();
-    stages.push((std::mem::take(&mut rows.text), lanes));
+    stages.push(rows.end_of_stage(lanes));
     if (1..=loops).any(|level| rows.accumulators(level).iter().any(Accumulator::is_extreme)) {
         rows.emitter.library(reduction::LIBRARY);
     }
-    let kernels = stages
-        .into_iter()
-        .enumerate()
-        .map(|(stage, (body, lanes))| rows.kernel(&body, stage, chunks, lanes, adapter))
-        .collect();
+    let kernels =
+        stages.into_iter().enumerate().map(|(number, stage)| rows.kernel(&stage, number, chunks, adapter)).collect();
     Ok(rows.emitter.finish(Kernels { kernels, temporaries }))
+}
+
+/// The text of one kernel.
+struct Stage {
+    body: String,
+    uses: Uses,
+    /// Invocations of a team.
+    lanes: usize,
 }
 
 /// Emits the text of loops over rows, one part after the other.
@@ -124,6 +129,11 @@ impl<'a> RowEmitter<'a> {
             constants: BTreeSet::new(),
             has_pairs: false,
         }
+    }
+
+    /// Ends the text of a kernel.
+    fn end_of_stage(&mut self, lanes: usize) -> Stage {
+        Stage { body: std::mem::take(&mut self.text), uses: self.emitter.take_uses(), lanes }
     }
 
     fn is_full(&self, member: usize) -> bool {
@@ -242,7 +252,7 @@ impl<'a> RowEmitter<'a> {
                 }
                 _ => self.emitter.stored(k, &self.row(member), self.emitter.width),
             };
-            let _ = writeln!(self.text, "    if (leads) {{ {}[unit] = {value}; }}", output_name(k));
+            let _ = writeln!(self.text, "    if (leads) {{ {}[unit] = {value}; }}", self.emitter.output(k));
         }
     }
 }
