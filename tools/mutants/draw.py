@@ -10,19 +10,25 @@ ROOT = Path(__file__).resolve().parents[2]
 # Templates that no adapter of the suite runs, or whose result means nothing: SwiftShader's arithmetic, which
 # `make test-swiftshader` tests, cooperative matrices, and the loop that measures how fast an adapter is.
 APART = ["driver_math", "matmul_cooperative", "peak"]
-# Number drawn of each template, in case the first are refused.
+# Number drawn of each part of a template between its imports, in case the first are refused.
 EACH = 4
 # Files of the planner that write kernels.
 PLANNER = [
     "analysis/domain",
     "cluster/row_schedule",
     "codegen/access",
+    "codegen/call",
     "codegen/emit",
+    "codegen/fuse_loads",
     "codegen/fuse_stores",
+    "codegen/in_place",
     "codegen/pack",
     "codegen/pointwise",
     "codegen/reduction",
-    "codegen/rows",
+    "codegen/rows/chunks",
+    "codegen/rows/elements",
+    "codegen/rows/kernel",
+    "codegen/rows/mod",
     "codegen/u64_pairs",
     "lower",
 ]
@@ -197,11 +203,18 @@ def formulas(text):
             yield match.start(1), match.end(1)
 
 
+def between_imports(text):
+    """The parts of a template that stand in a binary as they are: imports are expanded there."""
+    starts = [0, *(match.end() for match in re.finditer(r"^#import .*\n", text, re.M))]
+    ends = [*(match.start() for match in re.finditer(r"^#import ", text, re.M)), len(text)]
+    return list(zip(starts, ends))
+
+
 def regions(kind, text):
     """The parts of a file that a kind's mutants change."""
     match kind:
         case "template":
-            return [(0, len(text))]
+            return between_imports(text)
         case "formula":
             return list(formulas(text))
         case "adjoint":

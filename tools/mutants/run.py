@@ -135,17 +135,15 @@ def build(names):
 
 
 def in_as_many_bytes(one):
-    """The text of a template, or a formula, before and after: what grows is taken from the comments at its head."""
+    """A part of a template between its imports, or a formula, before and after: what grows is taken from its comments."""
     text = (ROOT / one.file).read_text()
-    if one.kind == "template":
-        before, after = text, one.applied(text)
-    else:
-        start, end = next(p for p in draw.regions(one.kind, text) if p[0] <= one.at < p[1])
-        before, after = text[start:end], one.applied(text)[start : end + len(one.new) - one.length]
+    parts = draw.between_imports(text) if one.kind == "template" else draw.regions(one.kind, text)
+    start, end = next(p for p in parts if p[0] <= one.at < p[1])
+    before, after = text[start:end], one.applied(text)[start : end + len(one.new) - one.length]
     for line in after.splitlines():
         surplus = len(after.encode()) - len(before.encode())
-        if surplus > 0 and line.startswith("// ") and line.isascii():
-            after = after.replace(line, line[: max(2, len(line) - surplus)], 1)
+        if surplus > 0 and line.lstrip().startswith("// ") and line.isascii():
+            after = after.replace(line, line[: max(line.index("//") + 2, len(line) - surplus)], 1)
     before, after = before.encode(), after.encode()
     return (before, after + b" " * (len(before) - len(after))) if len(after) <= len(before) else None
 

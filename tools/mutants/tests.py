@@ -17,7 +17,7 @@ REST = [("wgrad", []), ("ops", []), ("planner", ["fusion::", "loads::", "replay:
 KINDS = {
     "_(tiled|cooperative).wgsl": "kernels_for_gpus",
     "_(plain|strips).wgsl": "plain_kernels",
-    "_(blocks|shuffle|vector|eights|spread|output).wgsl": "kernels_agree",
+    "_(blocks|strips|shuffle|vector|eights|spread|output).wgsl": "kernels_agree",
 }
 
 # Operations of templates whose file names none, or too many.
@@ -99,8 +99,14 @@ def operations_of(mutant):
                 ops += [word for word in re.findall(r'"(\w+)"', text[: call.start()]) if word in operations()][-1:]
         return list(dict.fromkeys(ops)) or ["rand", "randn", "randperm", "dropout"]
     if mutant.kind == "template":
-        name = mutant.file.removeprefix("shaders/").removesuffix(".wgsl")
-        users = [path for path in sorted(ROOT.glob("src/ops/**/*.rs")) if f'wgsl!("{name}")' in path.read_text()]
+        names = [mutant.file.removeprefix("shaders/").removesuffix(".wgsl")]
+        if names[0].startswith("import/"):
+            line = f"#import {names[0].removeprefix('import/')}\n"
+            users = [path for path in sorted(ROOT.glob("shaders/**/*.wgsl")) if line in path.read_text()]
+            names += [str(path.relative_to(ROOT / "shaders").with_suffix("")) for path in users]
+        is_used = lambda text: any(f'wgsl!("{name}")' in text for name in names)
+        users = [path for path in sorted(ROOT.glob("src/ops/**/*.rs")) if is_used(path.read_text())]
+        name = names[0]
         ops = set().union(*(named(path) for path in users))
     else:
         # The row or the type around it comes before its other users.
