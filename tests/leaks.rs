@@ -102,7 +102,7 @@ fn open_and_drop(options: &DeviceOptions, state: State) {
 #[cfg(target_os = "linux")]
 fn a_dropped_device_leaves_nothing_behind() {
     // Nothing is compiled ahead: that opens further devices.
-    let disable = Disable { ahead: true, ..Disable::default() };
+    let disable = Disable { precompile: true, ..Disable::default() };
     let driver = DeviceOptions::default().disable(disable);
     let noop = DeviceOptions { noop: Some(Noop::default()), ..driver.clone() };
     let kinds = [Some(noop), adapter().map(|_| driver)];

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 pub struct Disable {
     /// Compiling on several threads for a driver that compiles a pipeline at its first dispatch; without it they are compiled one
     /// by one.
-    pub ahead: bool,
+    pub precompile: bool,
     /// Cooperative matrices.
     pub coopmat: bool,
     /// 16-bit floats; without it tensors of them are an error.
@@ -47,7 +47,7 @@ impl Disable {
     fn with_names(mut self, names: &str) -> Result<Disable> {
         for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match name {
-                "ahead" => self.ahead = true,
+                "precompile" => self.precompile = true,
                 "coopmat" => self.coopmat = true,
                 "f16" => self.f16 = true,
                 "fuse" => self.fuse = true,
@@ -62,7 +62,7 @@ impl Disable {
                 "winograd" => self.winograd = true,
                 _ => {
                     let rule = format!(
-                        "{name:?} is none of ahead, coopmat, f16, fuse, inplace, int64, parts, rematerialise, \
+                        "{name:?} is none of coopmat, f16, fuse, inplace, int64, parts, precompile, rematerialise, \
                          software, subgroup, timestamps, tuned, winograd"
                     );
                     return Err(Error::invalid("WGRAD_DISABLE", rule));

@@ -1,7 +1,6 @@
 //! The only module that sees wgpu: adapters, pooled buffers, cached pipelines and bind groups, submission, reading back.
 
 mod adapter;
-mod ahead;
 mod bindings;
 mod buffer;
 mod cache;
@@ -10,6 +9,7 @@ mod disable;
 mod fault;
 mod peak;
 mod pipeline;
+mod precompile;
 mod profile;
 mod queue;
 mod readback;
@@ -52,8 +52,8 @@ pub(crate) struct Gpu {
     status: Arc<Status>,
     pool: Arc<Pool>,
     pipelines: Pipelines,
-    /// Opens the devices on which pipelines are compiled ahead, if the driver needs that.
-    ahead: Option<wgpu::Adapter>,
+    /// Opens the devices on which pipelines are precompiled, if the driver needs that.
+    precompiler: Option<wgpu::Adapter>,
     in_flight: InFlight,
     staging: Staging,
     /// Bytes that were stored since the host last waited for earlier ones.
@@ -79,7 +79,7 @@ impl Gpu {
         let mut gpu = Gpu::with(capabilities, device, queue, status, options.timeout)?;
         gpu.poison = options.poison;
         gpu.memory_budget = options.memory_budget;
-        gpu.ahead = Some(adapter).filter(|adapter| !gpu.adapter.disable.ahead && ahead::helps(adapter));
+        gpu.precompiler = Some(adapter).filter(|adapter| !gpu.adapter.disable.precompile && precompile::helps(adapter));
         Ok(gpu)
     }
 
@@ -107,7 +107,7 @@ impl Gpu {
             status,
             pool,
             pipelines: Pipelines::default(),
-            ahead: None,
+            precompiler: None,
             in_flight: InFlight::default(),
             staging: Staging::default(),
             on_the_way: AtomicUsize::new(0),

@@ -1,8 +1,8 @@
 //! Pipelines, each made once; those of a plan are compiled together.
 
 use crate::device::Gpu;
-use crate::device::ahead::{self, Ahead, Tally};
 use crate::device::cache::Cache;
+use crate::device::precompile::{self, Precompiler, Tally};
 use crate::device::recipe::{Forms, Recipe};
 use crate::error::{Error, Result};
 use crate::shader::{
@@ -288,17 +288,17 @@ impl Gpu {
         let mut waiting = self.pipelines.jobs.lock();
         let mut jobs = std::mem::take(&mut *waiting);
         let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-        let ahead_on = self.ahead.as_ref().filter(|_| threads > 1 && ahead::pays(jobs.len()));
+        let adapter = self.precompiler.as_ref().filter(|_| threads > 1 && precompile::pays(jobs.len()));
         // The largest first, so that no thread is left with it when the others are done.
         jobs.sort_by_key(|job| Reverse(job.size()));
         let jobs = Mutex::new(jobs.into_iter());
         let has_failed = AtomicBool::new(false);
         let tally = Tally::default();
         let work = || {
-            let ahead = ahead_on.and_then(Ahead::open);
+            let precompiler = adapter.and_then(Precompiler::open);
             while let Some(job) = next(&jobs) {
-                if let Some(ahead) = ahead.as_ref().filter(|_| tally.goes_on()) {
-                    tally.count(ahead.compile(&job));
+                if let Some(precompiler) = precompiler.as_ref().filter(|_| tally.goes_on()) {
+                    tally.count(precompiler.compile(&job));
                 }
                 let Job { pipeline, ir, custom, .. } = job;
                 let raw = self.guarded(|| Ok(create(&self.device, pipeline.name, &pipeline.layout, ir, custom)));

@@ -31,7 +31,7 @@ pub fn adapter() -> Option<Device> {
 /// The adapter under test with poisoned buffers: nothing holds zeros that no kernel wrote, and writing past the end of a buffer
 /// is an error. The suites that use it keep all cores busy compiling, so nothing is compiled ahead.
 pub fn poisoned(disable: Disable) -> Option<Device> {
-    let disable = Disable { ahead: true, ..disable };
+    let disable = Disable { precompile: true, ..disable };
     let options = DeviceOptions::default().poison(true).disable(disable);
     adapter().map(|_| Device::with_options(&options).unwrap())
 }

@@ -21,7 +21,7 @@ const LONG: u32 = 65_537;
 /// once).
 const COMPILES: u32 = 4;
 
-/// If the pipelines found on disk outnumber those compiled by this many, no more are compiled ahead.
+/// If the pipelines found on disk outnumber those compiled by this many, no more are precompiled.
 const FOUND: i64 = 2;
 
 /// Environment variables that tell Mesa not to keep anything.
@@ -56,17 +56,17 @@ impl Tally {
 }
 
 /// A device that only compiles. Its errors are ignored: the device that computes meets them again, and reports them.
-pub(super) struct Ahead {
+pub(super) struct Precompiler {
     device: wgpu::Device,
     queue: wgpu::Queue,
 }
 
-impl Ahead {
+impl Precompiler {
     /// Opens a device, if there is one to be had.
-    pub fn open(adapter: &wgpu::Adapter) -> Option<Ahead> {
+    pub fn open(adapter: &wgpu::Adapter) -> Option<Precompiler> {
         let (device, queue) = adapter::request(adapter).ok()?;
         device.on_uncaptured_error(Arc::new(|_| {}));
-        Some(Ahead { device, queue })
+        Some(Precompiler { device, queue })
     }
 
     /// Has the driver compile a pipeline; false if the driver had it on disk.
@@ -141,12 +141,12 @@ mod tests {
             return;
         }
         let adapter = adapter::choose(&DeviceOptions::default()).unwrap();
-        let Module { ir, bindings, .. } = Module::parse("ahead", SOURCE).unwrap();
-        let device = Ahead::open(&adapter).unwrap();
+        let Module { ir, bindings, .. } = Module::parse("precompile", SOURCE).unwrap();
+        let device = Precompiler::open(&adapter).unwrap();
         let pipeline = Arc::new(Pipeline {
-            name: "ahead",
+            name: "precompile",
             raw: OnceLock::new(),
-            layout: layout(&device.device, "ahead", &bindings),
+            layout: layout(&device.device, "precompile", &bindings),
             buffers: Vec::new(),
             params: None,
             params_bytes: 0,
@@ -186,7 +186,7 @@ mod tests {
         let kept = |name: &str| {
             let folder = tempfile::tempdir().unwrap();
             let run = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", &format!("device::ahead::tests::{name}"), "--nocapture"])
+                .args(["--exact", &format!("device::precompile::tests::{name}"), "--nocapture"])
                 .env("WGRAD_TEST_AHEAD", "1")
                 .env("MESA_SHADER_CACHE_DIR", folder.path())
                 .output()
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn opens_one() {
         if std::env::var_os("WGRAD_TEST_AHEAD").is_some() {
-            Ahead::open(&adapter::choose(&DeviceOptions::default()).unwrap()).unwrap();
+            Precompiler::open(&adapter::choose(&DeviceOptions::default()).unwrap()).unwrap();
         }
     }
 }

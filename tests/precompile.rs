@@ -67,11 +67,11 @@ fn all_is_compiled_ahead_and_nothing_twice() {
         return;
     }
     let run = kept("a_step", "run", "");
-    assert_eq!(run, kept("a_step", "run", "ahead"), "what runs is not what was compiled ahead");
+    assert_eq!(run, kept("a_step", "run", "precompile"), "what runs is not what was compiled ahead");
     // The driver itself compiles a kernel when it is dispatched, and nothing has been.
     assert_eq!(run, kept("a_step", "plan", ""), "not all was compiled ahead");
-    let late = kept("a_step", "plan", "ahead");
-    assert!(late + 4 <= run, "{late} of {run} without compiling ahead");
+    let late = kept("a_step", "plan", "precompile");
+    assert!(late + 4 <= run, "{late} of {run} without precompiling");
 }
 
 /// The gradients of a convolution and a product for some batch sizes. In a process of its own, as above.
@@ -153,5 +153,5 @@ fn bits_are_the_same_whatever_was_compiled_when() {
     let [folder, other] = [(), ()].map(|()| tempfile::tempdir().unwrap());
     let cold = bits(folder.path(), "");
     assert_eq!(cold, bits(folder.path(), ""), "with everything on disk");
-    assert_eq!(cold, bits(other.path(), "ahead"), "without compiling ahead");
+    assert_eq!(cold, bits(other.path(), "precompile"), "without precompiling");
 }
