@@ -14,6 +14,7 @@ mod sort;
 
 pub use embedding::EmbeddingOptions;
 pub use scatter::ScatterReduction;
+pub(super) use scatter::last_wins;
 
 pub(super) use cases::cases;
 

@@ -37,6 +37,44 @@ struct Scatter {
     asked: &'static str,
 }
 
+/// The kernels that place the elements of input 0 in output 0 by the index, input 1, where the last of several for a place wins;
+/// places without one get 0. Sizes are those of the output's middle dimension and of the input's last two. `winners` takes for
+/// each place the number of its source plus 1, or 0.
+pub(in crate::ops) fn last_wins(
+    asked: &'static str,
+    io: &Io,
+    [size, taken, inner]: [usize; 3],
+    winners: Operand,
+) -> Vec<Kernel> {
+    let input = &io.inputs[0];
+    let (sources, places) = (input.shape.numel(), io.outputs[0].shape.numel());
+    let clear = Kernel::new("scatter_clear", CLEAR)
+        .bind("winners", winners)
+        .values(&[places])
+        .grid(fold_groups(places, 64))
+        .work(places);
+    let mark = Kernel::new("scatter_mark", MARK)
+        .bind("index", Operand::Input(1))
+        .bind("winners", winners)
+        .bind("fault", Operand::BadIndex)
+        .values(&[sources])
+        .words([Word::Fault(asked.into())])
+        .values(&[size, taken, inner])
+        .words([Word::Offset(1)])
+        .grid(fold_groups(sources, 64))
+        .work(sources);
+    let pick = Kernel::new("scatter_pick", PICK)
+        .alias("Element", input.dtype.wgsl())
+        .bind("input", Operand::Input(0))
+        .bind("winners", winners)
+        .bind("output", Operand::Output(0))
+        .values(&[places])
+        .words([Word::Offset(0)])
+        .grid(fold_groups(places, 64))
+        .work(places);
+    vec![clear, mark, pick]
+}
+
 impl Op for Scatter {
     fn name(&self) -> &'static str {
         "scatter"
@@ -50,33 +88,9 @@ impl Op for Scatter {
         Ok(vec![Layout::contiguous(shape, input.dtype), Layout::contiguous(shape, DType::I32)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        let input = &io.inputs[0];
-        let (sources, places) = (input.shape.numel(), io.outputs[0].shape.numel());
-        let clear = Kernel::new("scatter_clear", CLEAR)
-            .bind("winners", Operand::Output(1))
-            .values(&[places])
-            .grid(fold_groups(places, 64))
-            .work(places);
-        let mark = Kernel::new("scatter_mark", MARK)
-            .bind("index", Operand::Input(1))
-            .bind("winners", Operand::Output(1))
-            .bind("fault", Operand::BadIndex)
-            .values(&[sources])
-            .words([Word::Fault(self.asked.into())])
-            .values(&[self.size, input.shape[1], input.shape[2]])
-            .words([Word::Offset(1)])
-            .grid(fold_groups(sources, 64))
-            .work(sources);
-        let pick = Kernel::new("scatter_pick", PICK)
-            .alias("Element", input.dtype.wgsl())
-            .bind("input", Operand::Input(0))
-            .bind("winners", Operand::Output(1))
-            .bind("output", Operand::Output(0))
-            .values(&[places])
-            .words([Word::Offset(0)])
-            .grid(fold_groups(places, 64))
-            .work(places);
-        Ok(Kernels { kernels: vec![clear, mark, pick], ..Kernels::default() })
+        let shape = io.inputs[0].shape;
+        let kernels = last_wins(self.asked, io, [self.size, shape[1], shape[2]], Operand::Output(1));
+        Ok(Kernels { kernels, ..Kernels::default() })
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (input, index) = (&inputs[0], &inputs[1]);

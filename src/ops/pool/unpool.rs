@@ -9,14 +9,11 @@ use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, recor
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
+use crate::ops::index::last_wins;
 use crate::options::{As, options};
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Kernels, Operand};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
-
-const CLEAR: &str = wgsl!("pool/max_unpool_clear");
-const MARK: &str = wgsl!("pool/max_unpool_mark");
-const PICK: &str = wgsl!("pool/max_unpool");
 
 options! {
     /// The attributes of [`Tensor::max_unpool2d`] and its variants, with PyTorch's names and defaults.
@@ -58,26 +55,8 @@ impl Op for MaxUnpool {
         Ok(vec![Layout::contiguous(Shape::new(&[inputs[0].shape[0], self.size])?, inputs[0].dtype)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        let (input, output) = (&io.inputs[0], &io.outputs[0]);
-        let winner = Operand::Temporary(0);
-        let over = |kernel: Kernel, count: usize| {
-            kernel.bind("winner", winner).values(&[count]).grid(fold_groups(count, 64)).work(count)
-        };
-        let sizes = [self.size, input.shape[1]];
-        let (elements, places) = (input.shape.numel(), output.shape.numel());
-        let clear = over(Kernel::new("max_unpool_clear", CLEAR), places);
-        let mark = over(Kernel::new("max_unpool_mark", MARK), elements)
-            .values(&sizes)
-            .bind("index", Operand::Input(1))
-            .bind("fault", Operand::BadIndex)
-            .words([Word::Fault(self.asked.into()), Word::Offset(1)]);
-        let pick = over(Kernel::new("max_unpool", PICK), places)
-            .values(&sizes)
-            .alias("Element", input.dtype.wgsl())
-            .bind("input", Operand::Input(0))
-            .bind("output", Operand::Output(0))
-            .words([Word::Offset(0)]);
-        Ok(Kernels { kernels: vec![clear, mark, pick], temporaries: vec![4 * places] })
+        let kernels = last_wins(self.asked, io, [self.size, io.inputs[0].shape[1], 1], Operand::Temporary(0));
+        Ok(Kernels { kernels, temporaries: vec![4 * io.outputs[0].shape.numel()] })
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (input, index) = (&inputs[0], &inputs[1]);
