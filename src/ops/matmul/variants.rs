@@ -12,6 +12,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::number::nearest;
 use crate::ops::matmul::takes_one_more;
+use crate::ops::shared::constants::unsigned;
 use crate::ops::shared::partial_sums;
 use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -79,7 +80,7 @@ pub(in crate::ops) enum Variant {
     /// one.
     Shuffle { int64: bool },
     /// The same for the transposed operands in turn, for one column, which would leave all lanes but one idle.
-    ShuffleTurned { int64: bool },
+    ShuffleTransposed { int64: bool },
     /// Registers of software adapters.
     Plain,
     /// Cooperative matrices, `fragments` x `fragments` a subgroup; `splits` parts of the depth.
@@ -97,7 +98,7 @@ pub(in crate::ops) struct Product<'a> {
     left: &'a Layout,
     right: &'a Layout,
     output: &'a Layout,
-    /// What kernels bind for `left`, `right` and `output`.
+    /// The bindings of `left`, `right` and `output`.
     operands: [Operand; 3],
     batch: usize,
     rows: usize,
@@ -110,10 +111,6 @@ pub(in crate::ops) struct Product<'a> {
     wide: bool,
     /// Batches whose products are added up, on software adapters.
     summed: usize,
-}
-
-fn unsigned(value: usize) -> String {
-    format!("{value}u")
 }
 
 /// Rows and columns of a tile of 2 x 2 subgroups.
@@ -146,7 +143,7 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Of other operands than the call's two inputs in order and its output.
+    /// The same with other bindings than the call's two inputs in order and its output.
     pub fn operands(self, operands: [Operand; 3]) -> Product<'a> {
         Product { operands, ..self }
     }
@@ -179,7 +176,10 @@ impl<'a> Product<'a> {
             Variant::Shuffle { .. } => WORKGROUP * self.shuffle_tile()[1],
             Variant::Plain => WORKGROUP * self.plain_tile()[1],
             Variant::Tiled { tile, .. } => tile.columns(),
-            Variant::ShuffleTurned { .. } | Variant::Cooperative { .. } | Variant::FewRows | Variant::FewColumns => {
+            Variant::ShuffleTransposed { .. }
+            | Variant::Cooperative { .. }
+            | Variant::FewRows
+            | Variant::FewColumns => {
                 return Ok(None);
             }
         };
@@ -198,7 +198,7 @@ impl<'a> Product<'a> {
             let int64 = adapter.profile.u64_pairs;
             return match self.columns {
                 _ if adapter.profile.sharers == 1 => Variant::Plain,
-                1 if self.depth >= SHORTEST_ROW => Variant::ShuffleTurned { int64 },
+                1 if self.depth >= SHORTEST_ROW => Variant::ShuffleTransposed { int64 },
                 FEW_COLUMNS.. => Variant::Shuffle { int64 },
                 _ => Variant::Plain,
             };
@@ -308,7 +308,7 @@ impl<'a> Product<'a> {
                 }
                 Ok(self.in_registers(kernel, self.shuffle_tile(), 8))
             }
-            Variant::ShuffleTurned { int64 } => {
+            Variant::ShuffleTransposed { int64 } => {
                 let (left, right) = (transposed(self.right)?, transposed(self.left)?);
                 let [first, second, to] = self.operands;
                 let output = Layout::contiguous(Shape::new(&[self.batch, 1, self.rows])?, self.output.dtype);

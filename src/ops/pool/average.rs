@@ -1,13 +1,14 @@
 //! Average pooling and its gradient.
 
 use super::axis::Request;
-use super::{Pass, Windows, batched, named, pair, passes, shaped};
+use super::{Pass, Windows, batched, named, passes, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one, seen_through};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::shared::constants::unsigned_all;
 use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::Layout;
@@ -95,7 +96,7 @@ impl Op for AvgPool2d {
             let kernel = Kernel::new("avg_pool2d", FORWARD);
             w.sized(kernel, "load_input", w.kernel, io.outputs[0].shape.numel()).bind("input", Operand::Input(0))
         };
-        Ok(pair(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel)
+        Ok(unsigned_all(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel)
             .alias("Element", io.inputs[0].dtype.wgsl())
             .alias("Result", self.dtype.wgsl())
             .constant("COUNT_PADDING", self.count_include_pad)

@@ -1,7 +1,7 @@
 //! Max pooling, and its gradient, which picks by index instead of adding by index: no atomics.
 
 use super::axis::Request;
-use super::{Pass, Windows, batched, named, pair, passes, positions, shaped};
+use super::{Pass, Windows, batched, named, passes, positions, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -10,6 +10,7 @@ use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::shared::congruence::Congruence;
+use crate::ops::shared::constants::unsigned_all;
 use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
@@ -73,8 +74,8 @@ impl Op for MaxPool2d {
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let w = &self.windows;
         let kernel = w.sized(Kernel::new("max_pool2d", FORWARD), "load_input", w.kernel, io.outputs[0].shape.numel());
-        let kernel = pair(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel);
-        Ok(pair(kernel, ["DILATION_Y", "DILATION_X"], w.dilation)
+        let kernel = unsigned_all(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel);
+        Ok(unsigned_all(kernel, ["DILATION_Y", "DILATION_X"], w.dilation)
             .alias("Element", io.inputs[0].dtype.wgsl())
             .size("SLICES", self.slices)
             .bind("input", Operand::Input(0))

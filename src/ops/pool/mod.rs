@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
 use crate::ops::shared::congruence::Congruence;
+use crate::ops::shared::constants::unsigned_all;
 use crate::shader::{Kernel, Operand, fold_groups};
 use crate::shape::{Layout, Shape};
 use axis::Axis;
@@ -103,18 +104,12 @@ impl Windows {
 
     /// A kernel with the constants that all have: sizes, strides, padding, and blocks for loops this long; in each pass of them
     /// an invocation calls `load` for the first input.
-    fn sized(&self, mut kernel: Kernel, load: &'static str, loops: [usize; 2], invocations: usize) -> Kernel {
+    fn sized(&self, kernel: Kernel, load: &'static str, loops: [usize; 2], invocations: usize) -> Kernel {
         let blocks = loops.map(|size| size.min(LARGEST_BLOCK));
         let taken = [0, 1].map(|d| loops[d].next_multiple_of(blocks[d]));
-        let pairs: [([&'static str; 2], [usize; 2]); 3] = [
-            (["STRIDE_Y", "STRIDE_X"], self.stride),
-            (["PAD_Y", "PAD_X"], self.padding),
-            (["BLOCK_Y", "BLOCK_X"], blocks),
-        ];
-        for (names, values) in pairs {
-            kernel = pair(kernel, names, values);
-        }
-        kernel
+        let kernel = unsigned_all(kernel, ["STRIDE_Y", "STRIDE_X"], self.stride);
+        let kernel = unsigned_all(kernel, ["PAD_Y", "PAD_X"], self.padding);
+        unsigned_all(kernel, ["BLOCK_Y", "BLOCK_X"], blocks)
             .size("IN_HEIGHT", self.input[0])
             .size("IN_WIDTH", self.input[1])
             .size("OUT_HEIGHT", self.output[0])
@@ -155,7 +150,7 @@ impl Windows {
         let cells = |d: usize| (self.input[d] + self.padding[d]).div_ceil(cell[d]);
         let covering = self.covering();
         let kernel = self.sized(kernel, "load_grad", covering, planes * cells(0) * cells(1));
-        pair(pair(kernel, ["WINDOWS_Y", "WINDOWS_X"], covering), ["CELL_Y", "CELL_X"], cell)
+        unsigned_all(unsigned_all(kernel, ["WINDOWS_Y", "WINDOWS_X"], covering), ["CELL_Y", "CELL_X"], cell)
     }
 
     fn elements(&self) -> usize {
@@ -239,11 +234,6 @@ fn shaped<const D: usize>(result: &Tensor, batched: &Tensor, sizes: [usize; D], 
     let all: Vec<usize> = batched.shape()[..2].iter().copied().chain(sizes).collect();
     let skipped = all.len() - input.rank();
     result.reshape_to(Shape::new(&all[skipped..])?)
-}
-
-/// Sets two constants.
-fn pair(kernel: Kernel, names: [&'static str; 2], values: [usize; 2]) -> Kernel {
-    kernel.constant(names[0], format!("{}u", values[0])).constant(names[1], format!("{}u", values[1]))
 }
 
 pub(super) fn cases() -> Vec<Case> {
