@@ -118,9 +118,9 @@ impl RowFormula {
     }
 }
 
-/// A slot in a formula's text, which its writer fills.
+/// A placeholder in a formula's text, which its writer fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slot {
+pub(crate) enum Placeholder {
     /// `{0}`, `{1}`, ..: an operand.
     Operand(usize),
     /// `{first}`: the first element of the first operand.
@@ -135,31 +135,31 @@ pub(crate) enum Slot {
     Result(usize),
 }
 
-impl Slot {
-    fn named(name: &str) -> Option<Slot> {
+impl Placeholder {
+    fn named(name: &str) -> Option<Placeholder> {
         let number = |prefix: &str| name.strip_prefix(prefix)?.parse().ok();
         match name {
-            "i" => Some(Slot::Indices),
-            "first" => Some(Slot::First),
-            "words" => Some(Slot::Words),
+            "i" => Some(Placeholder::Indices),
+            "first" => Some(Placeholder::First),
+            "words" => Some(Placeholder::Words),
             _ => number("")
-                .map(Slot::Operand)
-                .or_else(|| number("s").map(Slot::Scalar))
-                .or_else(|| number("r").map(Slot::Result)),
+                .map(Placeholder::Operand)
+                .or_else(|| number("s").map(Placeholder::Scalar))
+                .or_else(|| number("r").map(Placeholder::Result)),
         }
     }
 
-    /// The slots of a text, in order.
-    pub fn all(text: &str) -> impl Iterator<Item = Slot> {
-        text.split('{').skip(1).filter_map(|part| Slot::named(part.split('}').next()?))
+    /// The placeholders of a text, in order.
+    pub fn all(text: &str) -> impl Iterator<Item = Placeholder> {
+        text.split('{').skip(1).filter_map(|part| Placeholder::named(part.split('}').next()?))
     }
 
-    /// The text with its slots filled; those that `with` knows nothing for stay.
-    pub fn fill(text: &str, mut with: impl FnMut(Slot) -> Option<String>) -> String {
+    /// The text with its placeholders filled; those that `with` knows nothing for stay.
+    pub fn fill(text: &str, mut with: impl FnMut(Placeholder) -> Option<String>) -> String {
         let mut parts = text.split('{');
         let mut filled = parts.next().unwrap_or("").to_string();
         for part in parts {
-            match part.split_once('}').and_then(|(name, rest)| Some((with(Slot::named(name)?)?, rest))) {
+            match part.split_once('}').and_then(|(name, rest)| Some((with(Placeholder::named(name)?)?, rest))) {
                 Some((value, rest)) => filled.extend([&*value, rest]),
                 None => filled.extend(["{", part]),
             }
@@ -178,11 +178,11 @@ impl Facts {
     /// Tries types for the operands, floats first, until the expression is valid. An expression that is valid with none gets
     /// the facts with which the planner fuses least; the compilation of its kernel reports it.
     fn of(expression: &str, library: &[&str]) -> Facts {
-        let operand = |slot| match slot {
-            Slot::Operand(operand) => Some(operand + 1),
+        let operand = |placeholder| match placeholder {
+            Placeholder::Operand(operand) => Some(operand + 1),
             _ => None,
         };
-        let operands = Slot::all(expression).filter_map(operand).max().unwrap_or(0);
+        let operands = Placeholder::all(expression).filter_map(operand).max().unwrap_or(0);
         // Two bits an operand.
         let combinations = 1usize << (2 * operands.min(MOST_MIXED));
         (0..combinations)
@@ -218,13 +218,13 @@ fn module(expression: &str, library: &[&str], types: impl Iterator<Item = &'stat
     let aliases = TYPES.iter().zip(["f32", "i32", "u32", "bool"]);
     let aliases: String = aliases.map(|(alias, number)| format!("alias {alias} = {};\n", vector(number))).collect();
     let parameters: Vec<String> = types.enumerate().map(|(at, of)| format!("x{at}: {of}")).collect();
-    let value = Slot::fill(expression, |slot| match slot {
-        Slot::Operand(operand) => Some(format!("x{operand}")),
-        Slot::First => Some(if width == 1 { "x0" } else { "x0.x" }.to_string()),
-        Slot::Indices => Some("indices".to_string()),
-        Slot::Scalar(scalar) => Some(format!("word({scalar}u)")),
-        Slot::Words => Some("0u".to_string()),
-        Slot::Result(_) => None,
+    let value = Placeholder::fill(expression, |placeholder| match placeholder {
+        Placeholder::Operand(operand) => Some(format!("x{operand}")),
+        Placeholder::First => Some(if width == 1 { "x0" } else { "x0.x" }.to_string()),
+        Placeholder::Indices => Some("indices".to_string()),
+        Placeholder::Scalar(scalar) => Some(format!("word({scalar}u)")),
+        Placeholder::Words => Some("0u".to_string()),
+        Placeholder::Result(_) => None,
     });
     format!(
         "{aliases}var<private> quad: u32;\nvar<private> indices: U;\nfn word(index: u32) -> u32 {{ return index; }}\n\
@@ -258,16 +258,16 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_filled_and_others_stay() {
-        let filled = Slot::fill("{1} + {s0} { x } {7}", |slot| match slot {
-            Slot::Operand(1) => Some("a".to_string()),
-            Slot::Scalar(scalar) => Some(format!("word({scalar}u)")),
+    fn placeholders_are_filled_and_others_stay() {
+        let filled = Placeholder::fill("{1} + {s0} { x } {7}", |placeholder| match placeholder {
+            Placeholder::Operand(1) => Some("a".to_string()),
+            Placeholder::Scalar(scalar) => Some(format!("word({scalar}u)")),
             _ => None,
         });
         assert_eq!(filled, "a + word(0u) { x } {7}");
         assert_eq!(
-            Slot::all("{r1} * {first} + {i}").collect::<Vec<_>>(),
-            [Slot::Result(1), Slot::First, Slot::Indices]
+            Placeholder::all("{r1} * {first} + {i}").collect::<Vec<_>>(),
+            [Placeholder::Result(1), Placeholder::First, Placeholder::Indices]
         );
     }
 }

@@ -17,7 +17,7 @@ mod unroll;
 mod words;
 
 pub(crate) use driver_math::{is_wrong as has_wrong_math, repair as repair_math};
-pub(crate) use formula::Slot;
+pub(crate) use formula::Placeholder;
 pub use formula::{Combine, Formula, RowFormula};
 pub(crate) use index_expr::index_expr;
 pub use kernel::{Fault, Kernel, Kernels, Operand, Word, fold_groups};

@@ -4,7 +4,7 @@ use crate::device::{Adapter, LONGEST_LOOP};
 use crate::plan::analysis::domain::{Domain, Wide};
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::{Cluster, Kind};
-use crate::shader::Slot;
+use crate::shader::Placeholder;
 use crate::shape::Layout;
 use std::collections::HashMap;
 
@@ -34,12 +34,12 @@ impl Levels {
             };
             let mut after: Vec<usize> = Vec::new();
             let known = |text: &str, after: &[usize]| {
-                let level = |slot| match slot {
-                    Slot::Operand(_) => given,
-                    Slot::Result(result) => after.get(result).copied().unwrap_or(0),
+                let level = |placeholder| match placeholder {
+                    Placeholder::Operand(_) => given,
+                    Placeholder::Result(result) => after.get(result).copied().unwrap_or(0),
                     _ => 0,
                 };
-                Slot::all(text).map(level).max().unwrap_or(0)
+                Placeholder::all(text).map(level).max().unwrap_or(0)
             };
             for (at, (_, element)) in formula.reductions.iter().enumerate() {
                 let level = known(element, &after) + 1;

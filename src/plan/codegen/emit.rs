@@ -5,7 +5,7 @@ use crate::graph::{Class, Edge};
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::Cluster;
 use crate::plan::codegen::access::{Access, rounded, stored};
-use crate::shader::{Kernel, Kernels, Operand, Slot, Word};
+use crate::shader::{Kernel, Kernels, Operand, Placeholder, Word};
 use crate::shape::Layout;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -223,14 +223,20 @@ impl<'a> Emitter<'a> {
     pub fn filled(&mut self, node: usize, text: &str, arguments: &[String], results: &[String]) -> String {
         let is_vector = self.width == 4;
         let scalars = self.wiring.schedule.nodes[node].op.scalars().len();
-        Slot::fill(text, |slot| match slot {
-            Slot::Operand(operand) => arguments.get(operand).cloned(),
-            Slot::First => arguments.first().map(|first| format!("{first}{}", if is_vector { ".x" } else { "" })),
-            Slot::Indices => Some(if is_vector { "(U(index) + U(0u, 1u, 2u, 3u))" } else { "index" }.to_string()),
-            Slot::Scalar(scalar) if scalar < scalars => Some(format!("word({}u)", self.word(node, scalar..scalar + 1))),
-            Slot::Words => Some(format!("{}u", self.word(node, 0..scalars))),
-            Slot::Result(result) => results.get(result).cloned(),
-            Slot::Scalar(_) => None,
+        Placeholder::fill(text, |placeholder| match placeholder {
+            Placeholder::Operand(operand) => arguments.get(operand).cloned(),
+            Placeholder::First => {
+                arguments.first().map(|first| format!("{first}{}", if is_vector { ".x" } else { "" }))
+            }
+            Placeholder::Indices => {
+                Some(if is_vector { "(U(index) + U(0u, 1u, 2u, 3u))" } else { "index" }.to_string())
+            }
+            Placeholder::Scalar(scalar) if scalar < scalars => {
+                Some(format!("word({}u)", self.word(node, scalar..scalar + 1)))
+            }
+            Placeholder::Words => Some(format!("{}u", self.word(node, 0..scalars))),
+            Placeholder::Result(result) => results.get(result).cloned(),
+            Placeholder::Scalar(_) => None,
         })
     }
 
