@@ -82,8 +82,8 @@ pub(in crate::plan) struct Emitter<'a> {
     /// The constants in the order in which they are used; they are named by their places.
     constants: Vec<usize>,
     libraries: Vec<&'static str>,
-    /// The variable of the first output.
-    first_output: &'static str,
+    /// True for hooks of a template, which binds the first output itself, as `output`.
+    in_template: bool,
     /// The buffers of the text emitted since they were last taken.
     uses: RefCell<Uses>,
 }
@@ -116,14 +116,14 @@ impl<'a> Emitter<'a> {
             libraries: Vec::new(),
             width,
             constants: Vec::new(),
-            first_output: "output0",
+            in_template: false,
             uses: RefCell::default(),
         }
     }
 
-    /// The same for hooks of a template, whose `output` is the first one.
+    /// The same for hooks of a template, which binds the first output itself, as `output`.
     pub fn in_template(self) -> Emitter<'a> {
-        Emitter { first_output: "output", ..self }
+        Emitter { in_template: true, ..self }
     }
 
     /// The buffers of the text emitted since the last call.
@@ -144,15 +144,16 @@ impl<'a> Emitter<'a> {
 
     /// The variable of an output.
     pub fn output_name(&self, output: usize) -> String {
-        if output == 0 { self.first_output.to_string() } else { format!("output{output}") }
+        if output == 0 && self.in_template { "output".to_string() } else { format!("output{output}") }
     }
 
-    /// Notes that the text refers to an input.
-    fn note(&self, input: usize) {
+    /// The variable of an input, which the text refers to.
+    pub fn buffer(&self, input: usize) -> &str {
         let mut uses = self.uses.borrow_mut();
         uses.inputs.insert(input);
-        // It is read through the variable of an output that takes over its buffer.
+        // It is that of an output that takes over the buffer.
         uses.outputs.extend(self.in_place.iter().filter(|taken| taken.1 == input).map(|taken| taken.0));
+        &self.inputs[input].buffer
     }
 
     /// The input that an argument is read from.
@@ -182,9 +183,8 @@ impl<'a> Emitter<'a> {
 
     /// The statement that loads an input as `x{input}`, at `index` of `count` where that may lie past the end.
     pub fn load(&self, input: usize, index: &str, count: Option<&str>) -> String {
-        self.note(input);
-        let Input { access, buffer, layout, .. } = &self.inputs[input];
-        let value = access.load(buffer, &format!("word({input}u)"), index, count, layout.dtype);
+        let Input { access, layout, .. } = &self.inputs[input];
+        let value = access.load(self.buffer(input), &format!("word({input}u)"), index, count, layout.dtype);
         format!("    let x{input} = {value};\n")
     }
 
@@ -324,14 +324,7 @@ impl<'a> Emitter<'a> {
 
     /// Declares and binds the buffers that a text refers to, from binding `first` on. `array` gives the element type of an
     /// output.
-    pub fn bind(
-        &self,
-        kernel: &mut Kernel,
-        uses: &Uses,
-        first: usize,
-        skip_output: bool,
-        array: impl Fn(Root) -> &'static str,
-    ) {
+    pub fn bind(&self, kernel: &mut Kernel, uses: &Uses, first: usize, array: impl Fn(Root) -> &'static str) {
         let is_free = |&&input: &&usize| self.in_place.iter().all(|taken| taken.1 != input);
         let mut number = first;
         for &i in uses.inputs.iter().filter(is_free) {
@@ -341,7 +334,7 @@ impl<'a> Emitter<'a> {
             kernel.bindings.push((input.buffer.clone(), Operand::Input(i)));
             number += 1;
         }
-        for &k in uses.outputs.iter().filter(|&&k| k > 0 || !skip_output) {
+        for &k in uses.outputs.iter().filter(|&&k| k > 0 || !self.in_template) {
             let name = self.output_name(k);
             kernel.declarations.push_str(&binding(number, "read_write", &name, array(self.outputs[k])));
             kernel.bindings.push((name, Operand::Output(k)));

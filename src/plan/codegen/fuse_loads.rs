@@ -1,6 +1,7 @@
 //! Puts pointwise calls into the loads of another call's kernels.
 
 use crate::error::Result;
+use crate::graph::Edge;
 use crate::plan::codegen::access::Access;
 use crate::plan::codegen::emit::{Emitter, Uses};
 use crate::plan::codegen::fuse_stores::FusedStore;
@@ -26,49 +27,38 @@ pub(super) fn emit(
     kernels: &Kernels,
     store: Option<&FusedStore>,
 ) -> Result<Vec<FusedLoad>> {
-    let mut loads = Vec::new();
+    let mut hooks = Vec::new();
     for argument in 0..emitter.wiring.schedule.edges[call].len() {
         let hook = kernels.kernels.iter().find_map(|kernel| kernel.load_hook(Operand::Input(argument)));
         if let (Some(result), Some(hook)) = (emitter.cluster.producer(emitter.wiring, call, argument), hook) {
-            let body = element(emitter, call, argument, result, &BTreeSet::new())?;
-            let uses = emitter.take_uses();
-            loads.push((result, FusedLoad { argument, hook, body, function: String::new(), uses }));
+            let mut reads = emitter.read_by(Edge::Node { index: result, output: 0 });
+            // Constants are words, also where the call reads one from memory.
+            reads.retain(|&input| emitter.wiring.constant(emitter.inputs[input].root).is_none());
+            hooks.push((argument, hook, result, reads));
         }
     }
-    for at in 0..loads.len() {
-        let (result, FusedLoad { argument, hook, .. }) = loads[at];
-        if hook.loads == Loads::One {
-            continue;
-        }
-        let others = loads.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, (_, other))| &other.uses);
-        let others = Uses::of_all(others.chain(store.map(|store| &store.uses)));
-        let is_vector = |input: &usize| {
-            hook.loads == Loads::Neighbours && !others.inputs.contains(input) && is_flat(&emitter.inputs[*input].layout)
+    let stored = store.map(|store| &store.uses.inputs);
+    let mut loads = Vec::new();
+    for (argument, hook, result, reads) in &hooks {
+        let others = hooks.iter().filter(|other| other.0 != *argument).map(|other| &other.3);
+        let is_read_elsewhere = |input: &usize| others.clone().chain(stored).any(|reads| reads.contains(input));
+        let is_vector = |input: &usize| is_flat(&emitter.inputs[*input].layout) && !is_read_elsewhere(input);
+        let vectors: BTreeSet<usize> = match hook.loads {
+            Loads::Neighbours => reads.iter().copied().filter(is_vector).collect(),
+            _ => BTreeSet::new(),
         };
-        let vectors: BTreeSet<usize> = loads[at].1.uses.inputs.iter().copied().filter(is_vector).collect();
-        let body = element(emitter, call, argument, result, &vectors)?;
-        emitter.take_uses();
-        let (body, function) = of_four(hook, &body, emitter, &vectors);
+        let members = emitter.cluster.before(emitter.wiring, call, *argument);
+        let mut body = String::new();
+        emitter.calls_given(&vectors, members, "index", None, &mut body)?;
+        let _ = writeln!(body, "    return {};", emitter.value(*result));
+        let function = match hook.loads {
+            Loads::One => String::new(),
+            _ => of_four(*hook, &mut body, emitter, &vectors),
+        };
         vectors.into_iter().for_each(|input| emitter.inputs[input].access = Access::Flat);
-        (loads[at].1.body, loads[at].1.function) = (body, function);
+        loads.push(FusedLoad { argument: *argument, hook: *hook, body, function, uses: emitter.take_uses() });
     }
-    Ok(loads.into_iter().map(|(_, load)| load).collect())
-}
-
-/// The text that computes the element `index` of an argument, the value of the call `result`. The inputs `given` are loaded
-/// already.
-fn element(
-    emitter: &mut Emitter,
-    call: usize,
-    argument: usize,
-    result: usize,
-    given: &BTreeSet<usize>,
-) -> Result<String> {
-    let members = emitter.cluster.before(emitter.wiring, call, argument);
-    let mut body = String::new();
-    emitter.calls_given(given, members, "index", None, &mut body)?;
-    let _ = writeln!(body, "    return {};", emitter.value(result));
-    Ok(body)
+    Ok(loads)
 }
 
 /// True if neighbours of an input can be read four at a time.
@@ -76,13 +66,13 @@ fn is_flat(layout: &Layout) -> bool {
     layout.is_contiguous() && layout.offset.is_multiple_of(4) && layout.dtype.is_float()
 }
 
-/// The body of a hook that loads four elements, and the function it calls for each, which is `body`. It reads `vectors`
-/// four at a time, which no other text reads.
-fn of_four(hook: LoadHook, body: &str, emitter: &Emitter, vectors: &BTreeSet<usize>) -> (String, String) {
+/// Makes the body of a hook that loads four elements of `body`, that of one. Returns the function of one, which the new body calls for
+/// each; it reads `vectors` four at a time, which no other text reads.
+fn of_four(hook: LoadHook, body: &mut String, emitter: &Emitter, vectors: &BTreeSet<usize>) -> String {
     let (mut parameters, mut loads) = (String::new(), String::new());
     for &input in vectors {
         let _ = write!(parameters, ", x{input}: f32");
-        let buffer = &emitter.inputs[input].buffer;
+        let buffer = emitter.buffer(input);
         let _ = writeln!(loads, "    let quad{input} = Quad({buffer}[(word({input}u) + first) / 4u]);");
     }
     let element = |at: usize| {
@@ -93,8 +83,9 @@ fn of_four(hook: LoadHook, body: &str, emitter: &Emitter, vectors: &BTreeSet<usi
         let values: String = vectors.iter().map(|input| format!(", quad{input}[{at}]")).collect();
         format!("{}_element({index}{values})", hook.name)
     };
-    let call = format!("{loads}    return Quad({}, {}, {}, {});\n", element(0), element(1), element(2), element(3));
-    (call, format!("\nfn {}_element(index: u32{parameters}) -> f32 {{\n{body}}}\n", hook.name))
+    let all = format!("{loads}    return Quad({}, {}, {}, {});\n", element(0), element(1), element(2), element(3));
+    let one = std::mem::replace(body, all);
+    format!("\nfn {}_element(index: u32{parameters}) -> f32 {{\n{one}}}\n", hook.name)
 }
 
 /// Unbinds the operands that a kernel computes in its loads and renumbers the rest as the emitter numbers its inputs. Returns

@@ -24,7 +24,7 @@ pub(super) fn extend(
     kernel.params.resize(fields.next_multiple_of(4), Word::Value(0));
     kernel.extra_words = words.len().div_ceil(4).max(1);
     kernel.params.extend(words.iter().copied());
-    emitter.bind(kernel, uses, kernel.free_binding(), true, array);
+    emitter.bind(kernel, uses, kernel.free_binding(), array);
     kernel.declarations.push_str("\nfn word(index: u32) -> u32 { return params.words[index / 4u][index % 4u]; }\n");
     kernel.declarations.push_str(&spelled(&emitter.libraries(), types));
     Ok(())

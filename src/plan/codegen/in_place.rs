@@ -11,7 +11,7 @@ impl Emitter<'_> {
     pub fn take_over(&mut self, may_overwrite: impl Fn(Root, &Input) -> bool, is_full: impl Fn(Root) -> bool) {
         // A parameter's new value belongs where its old one was, so that each run finds it in the same place. The old value
         // is one of an earlier run that few other outputs need, and outputs that need few such values choose first.
-        let read: Vec<Vec<usize>> = self.outputs.iter().map(|&root| self.read_by(root)).collect();
+        let read: Vec<BTreeSet<usize>> = self.outputs.iter().map(|&root| self.read_by(root)).collect();
         let mut order: Vec<usize> = (0..self.outputs.len()).collect();
         order.sort_by_key(|&output| {
             let sources = read[output].iter().filter(|&&i| self.is_source(i)).count();
@@ -43,8 +43,8 @@ impl Emitter<'_> {
         matches!(self.inputs[input].root, Edge::Source(_))
     }
 
-    /// The inputs that an output is computed from, ascending.
-    fn read_by(&self, output: Root) -> Vec<usize> {
+    /// The inputs that a value is computed from.
+    pub fn read_by(&self, output: Root) -> BTreeSet<usize> {
         let mut open: Vec<usize> = output.node().into_iter().collect();
         let mut seen = BTreeSet::new();
         let mut read = BTreeSet::new();
@@ -59,6 +59,6 @@ impl Emitter<'_> {
                 }
             }
         }
-        read.into_iter().collect()
+        read
     }
 }

@@ -40,7 +40,7 @@ pub(in crate::plan) fn emit(
             .grid(fold_groups(units, span));
         let members = cluster.members.iter().copied();
         let pairs = u64_pairs::emit(&mut emitter, members, None, Some("params.count"))?;
-        emitter.bind(&mut kernel, &emitter.take_uses(), 1, false, |_| "vec4<u64>");
+        emitter.bind(&mut kernel, &emitter.take_uses(), 1, |_| "vec4<u64>");
         kernel.declarations.push_str(u64_pairs::LIBRARY);
         kernel.declarations.push_str(&pairs.function);
         pairs.body
@@ -52,7 +52,7 @@ pub(in crate::plan) fn emit(
             let value = emitter.stored(output, &emitter.result(output), 4);
             let _ = writeln!(body, "    {}[quad] = {value};", emitter.output(output));
         }
-        emitter.bind(&mut kernel, &emitter.take_uses(), 1, false, |root| array_type(wiring.stored(root).dtype, true));
+        emitter.bind(&mut kernel, &emitter.take_uses(), 1, |root| array_type(wiring.stored(root).dtype, true));
         body
     };
     let words = emitter.words();

@@ -82,7 +82,7 @@ impl RowEmitter<'_> {
             true => "vec4<u64>",
             false => array_type(self.emitter.wiring.stored(root).dtype, is_vector(root)),
         };
-        self.emitter.bind(kernel, uses, 1, false, array);
+        self.emitter.bind(kernel, uses, 1, array);
         if is_chunked {
             let mode = if stage == 0 { "read_write" } else { "read" };
             let number = 1 + kernel.bindings.len();
