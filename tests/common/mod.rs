@@ -10,6 +10,7 @@ pub mod python;
 pub mod steps;
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use wgrad::ops::case::{Case, Input};
@@ -58,6 +59,24 @@ pub fn has_f16(device: &Device) -> bool {
         eprintln!("16-bit floats are left out on {}", device.name());
     }
     has
+}
+
+/// The texts in folders and their subfolders, by their paths in the repository.
+pub fn files(folders: &[&str]) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = String::from_utf8(std::fs::read(&path).unwrap()) {
+                let name = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+                files.push((name, text));
+            }
+        }
+    }
+    files
 }
 
 /// A small generator for test data (splitmix64), so that failures repeat.

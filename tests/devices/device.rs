@@ -1,7 +1,6 @@
 //! Opening devices, and every failure of a device: typed errors, and no panic.
 
-use crate::common::{adapter, alone};
-use std::path::{Path, PathBuf};
+use crate::common::{adapter, alone, files};
 use std::time::Duration;
 use wgrad::{Device, DeviceOptions, Error, Graph, Noop, Tensor};
 
@@ -367,27 +366,15 @@ fn devices_and_tensors_go_from_thread_to_thread() {
     }
 }
 
-/// The sources below a folder.
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
 /// Kernels and plans ask the profile, which says how adapters differ. A report names the kind of the adapter.
 #[test]
 fn no_room_but_the_device_asks_for_the_kind_of_an_adapter() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut paths = Vec::new();
-    sources(&source, &mut paths);
-    let is_let = |path: &&PathBuf| ["device", "report"].iter().any(|room| path.starts_with(source.join(room)));
-    let asks = |path: &&PathBuf| std::fs::read_to_string(path).unwrap().contains("is_cpu");
-    assert!(paths.iter().filter(is_let).any(|path| asks(&path)), "the kind has another name by now");
-    let wrong: Vec<_> = paths.iter().filter(|path| !is_let(path)).filter(asks).collect();
+    let asks = files(&["src"]).into_iter().filter(|(_, text)| text.contains("is_cpu"));
+    let is_let =
+        |(path, _): &(String, String)| ["src/device/", "src/report/"].iter().any(|room| path.starts_with(room));
+    let (right, wrong): (Vec<_>, Vec<_>) = asks.partition(is_let);
+    assert!(!right.is_empty(), "the kind has another name by now");
+    let wrong: Vec<String> = wrong.into_iter().map(|(path, _)| path).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 

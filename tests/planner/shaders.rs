@@ -2,31 +2,13 @@
 //! MSL, HLSL and WGSL. Needs no GPU: the cases run on wgpu's noop adapter, posing as adapters of both kinds.
 
 use crate::common::modules::{Seen, fault, kinds};
-use crate::common::{has_f16, numbered, results};
+use crate::common::{files, has_f16, numbered, results};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::hash::Hasher;
 use std::path::Path;
 use wgrad::custom::{Class, Formula, HostTensor, Layout, Op, apply};
 use wgrad::{Conv2dOptions, DType, Device, DeviceOptions, Disable, DynamicSizes, Noop, Tensor, ops};
-
-/// The files in folders and their subfolders, by their paths in the repository.
-fn files(folders: &[&str]) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
-                files.push((name, std::fs::read_to_string(&path).unwrap()));
-            }
-        }
-    }
-    files
-}
 
 /// Libraries, and templates with their imports.
 fn shaders() -> [Vec<(String, String)>; 2] {
