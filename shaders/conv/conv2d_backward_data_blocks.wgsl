@@ -30,17 +30,7 @@ const INVERSE_Y: u32 = 0u;
 const INVERSE_X: u32 = 0u;
 
 const TILE_IN: u32 = 4u;
-const TILE_X: u32 = 4u;
-const TAPS: u32 = 8u;
-const WORKGROUP: u32 = 8u;
-
-// The segment: in rows of SEGMENT_ROW elements, UNIT columns apart, and rows ROW_STEP columns.
-const SEGMENT: u32 = 11u;
-const SEGMENT_ROW: u32 = 11u;
-const UNIT: u32 = 1u;
-const ROW_STEP: u32 = 0u;
-const PITCH_X: u32 = 1u;
-const PITCH_S: u32 = 1u;
+#import conv_segment
 
 const STRIPS_X: u32 = ((IN_WIDTH + STRIDE_X - 1u) / STRIDE_X + TILE_X - 1u) / TILE_X;
 const TILES_IN: u32 = (IN_PER_GROUP + TILE_IN - 1u) / TILE_IN;

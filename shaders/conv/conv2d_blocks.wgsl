@@ -20,17 +20,7 @@
 #import conv_geometry
 
 const TILE_OUT: u32 = 4u;
-const TILE_X: u32 = 4u;
-const TAPS: u32 = 8u;
-const WORKGROUP: u32 = 8u;
-
-// The segment: in rows of SEGMENT_ROW elements, UNIT columns apart, and rows ROW_STEP columns.
-const SEGMENT: u32 = 11u;
-const SEGMENT_ROW: u32 = 11u;
-const UNIT: u32 = 1u;
-const ROW_STEP: u32 = 0u;
-const PITCH_X: u32 = 1u;
-const PITCH_S: u32 = 1u;
+#import conv_segment
 
 const STRIPS_X: u32 = (OUT_WIDTH + TILE_X - 1u) / TILE_X;
 const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;

@@ -8,32 +8,13 @@ alias Element = f32;
 // The stored type: f32, or integers.
 alias Value = f32;
 
-const SHARED: bool = false;
-
-struct Params {
-    count: u32,
-    fault: u32,
-    size: u32,
-    taken: u32,
-    inner: u32,
-    input_offset: u32,
-    index_offset: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read> index: array<i32>;
-@group(0) @binding(3) var<storage, read_write> output: array<Element>;
-@group(0) @binding(4) var<storage, read_write> fault: array<atomic<u32>>;
+#import index_operands
 
 fn load_input(place: u32) -> Value { return Value(input[params.input_offset + place]); }
 
 fn invalid() -> Value { return Value(bitcast<f32>(0x7fc00000u + min(params.count, 1u))); }
 
 fn store_output(index: u32, value: Value) { output[index] = Element(value); }
-
-// Set by the specialiser if faults are reported.
-fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -9,33 +9,15 @@
 alias Element = f32;
 alias Accumulator = f32;
 
-const SHARED: bool = false;
 const START: i32 = 0;
 
-struct Params {
-    count: u32,
-    fault: u32,
-    size: u32,
-    taken: u32,
-    inner: u32,
-    input_offset: u32,
-    index_offset: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read> index: array<i32>;
-@group(0) @binding(3) var<storage, read_write> output: array<Element>;
-@group(0) @binding(4) var<storage, read_write> fault: array<atomic<u32>>;
+#import index_operands
 
 fn load_input(place: u32) -> Accumulator { return Accumulator(input[params.input_offset + place]); }
 
 fn combine(a: Accumulator, b: Accumulator) -> Accumulator { return a + b; }
 
 fn store_output(index: u32, value: Accumulator) { output[index] = Element(value); }
-
-// Set by the specialiser if faults are reported.
-fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
