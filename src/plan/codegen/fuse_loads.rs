@@ -66,8 +66,8 @@ fn is_flat(layout: &Layout) -> bool {
     layout.is_contiguous() && layout.offset.is_multiple_of(4) && layout.dtype.is_float()
 }
 
-/// Makes the body of a hook that loads four elements of `body`, that of one. Returns the function of one, which the new body calls for
-/// each; it reads `vectors` four at a time, which no other text reads.
+/// Turns `body`, the text of one element, into that of a hook that loads four. Returns the function of one element, which the new
+/// body calls for each. The hook reads `vectors`, which no other text reads, four at a time.
 fn of_four(hook: LoadHook, body: &mut String, emitter: &Emitter, vectors: &BTreeSet<usize>) -> String {
     let (mut parameters, mut loads) = (String::new(), String::new());
     for &input in vectors {
