@@ -15,7 +15,7 @@ pub struct Costs {
     #[serde(skip)]
     pub pruned: usize,
     /// Bytes of the parameters.
-    bytes: usize,
+    pub bytes: usize,
     multiply_adds: u64,
     accuracy: f64,
     images_per_second: f64,

@@ -4,6 +4,7 @@
 //! error everything else. The exit code is 0, 1 after a failure, 2 after a wrong call, and 130 after Ctrl-C.
 
 mod adapters;
+mod cluster;
 mod collection;
 mod completions;
 mod context;
@@ -12,6 +13,7 @@ mod data;
 mod distill;
 mod evaluate;
 mod explain;
+mod factorize;
 mod failure;
 mod fit;
 mod image_files;
@@ -23,6 +25,7 @@ mod predict;
 mod prune;
 mod quantize;
 mod run_folder;
+mod stages;
 mod summary;
 mod table;
 mod train;
@@ -53,6 +56,8 @@ enum Command {
     Distill(Box<distill::Arguments>),
     Predict(predict::Arguments),
     Prune(prune::Arguments),
+    Factorize(factorize::Arguments),
+    Cluster(cluster::Arguments),
     Evaluate(evaluate::Arguments),
     Explain(explain::Arguments),
     Quantize(quantize::Arguments),
@@ -78,6 +83,8 @@ fn main() -> ExitCode {
         Command::Distill(arguments) => distill::run(&arguments, &context),
         Command::Predict(arguments) => predict::run(&arguments, &context),
         Command::Prune(arguments) => prune::run(&arguments, &context),
+        Command::Factorize(arguments) => factorize::run(&arguments, &context),
+        Command::Cluster(arguments) => cluster::run(&arguments, &context),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &context),
         Command::Explain(arguments) => explain::run(&arguments, &context),
         Command::Quantize(arguments) => quantize::run(&arguments, &context),

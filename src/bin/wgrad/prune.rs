@@ -1,20 +1,13 @@
 //! `wgrad prune`: a network with fewer weights, or with fewer channels.
 
-use crate::collection::Source;
 use crate::context::Context;
-use crate::costs::{self, Costs};
 use crate::failure::{Failure, Outcome};
 use crate::network::Network;
-use crate::run_folder;
-use crate::table::Table;
-use crate::train::{Finetune, Further};
+use crate::stages::Target;
 use clap::{Args, ValueEnum};
-use serde::Serialize;
-use std::path::{Path, PathBuf};
 use wgrad::compress::channels::{ChannelOptions, Channels, Importance};
 use wgrad::compress::pruning::{Criterion, Pruner, PrunerOptions, Pruning, Reach, Schedule, prunable};
 use wgrad::train::Callback;
-use wgrad::weights::{self, SaveOptions};
 
 /// Times at which a gradual schedule prunes.
 const TIMES: u64 = 20;
@@ -27,10 +20,8 @@ Examples:
   wgrad prune runs/1 flowers --amount 0.9 --gradual --epochs 10
   wgrad prune runs/1 flowers --amount 0.5 --structured --out small.safetensors")]
 pub struct Arguments {
-    /// A run's folder or a file of weights
-    network: PathBuf,
     #[command(flatten)]
-    source: Source,
+    target: Target,
     /// Share of the weights, or with --structured of the channels, to prune
     #[arg(long, value_name = "X", default_value_t = 0.5)]
     amount: f64,
@@ -43,11 +34,6 @@ pub struct Arguments {
     /// Prune bit by bit in the first two thirds of the training instead of before it
     #[arg(long, conflicts_with = "structured")]
     gradual: bool,
-    #[command(flatten)]
-    further: Further,
-    /// The file of weights to write [default: pruned.safetensors beside the network's]
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,16 +50,6 @@ enum Method {
     Scale,
 }
 
-/// A network at a moment.
-#[derive(Serialize)]
-struct Row {
-    network: &'static str,
-    sparsity: f64,
-    /// Pruned parameters count in their bytes alone.
-    #[serde(flatten)]
-    costs: Costs,
-}
-
 pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     if !(0.0..1.0).contains(&arguments.amount) {
         return Err(Failure::usage("--amount must be at least 0 and below 1"));
@@ -87,32 +63,20 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     if let Some(rule) = refused {
         return Err(Failure::usage(rule));
     }
-    let network = Network::open(&arguments.network, &context.device()?)?;
-    let out = arguments.out.clone().unwrap_or_else(|| beside(&arguments.network));
-    let tuning = Finetune::new(&network, &arguments.network, &arguments.source, &arguments.further, context)?;
-    let mut rows = vec![row("before", &network, &tuning)?];
+    let network = arguments.target.open(context)?;
+    let mut stages = arguments.target.before(&network, context)?;
     let mut gradual = match arguments.structured {
         true => {
             cut(&network, method, arguments.amount)?;
             None
         }
-        false => prune(&network, method, arguments, tuning.steps()?)?,
+        false => prune(&network, method, arguments, stages.steps()?)?,
     };
     if gradual.is_none() {
-        rows.push(row("pruned", &network, &tuning)?);
+        stages.measure("pruned", None)?;
     }
-    if arguments.further.epochs > 0 {
-        tuning.fit(gradual.as_mut().map(|pruning| pruning as &mut dyn Callback))?;
-        rows.push(row("trained further", &network, &tuning)?);
-    }
-    let options = SaveOptions::default().metadata(network.about.clone());
-    weights::save(&out, &network.model, &options)?;
-    if context.json() {
-        return context.answer_json(&rows);
-    }
-    context.answer(table(&rows))?;
-    context.note(format!("\nwrote {}\nnext:\n  wgrad evaluate {0} {}", out.display(), arguments.source.data));
-    Ok(())
+    stages.train(gradual.as_mut().map(|pruning| pruning as &mut dyn Callback), None)?;
+    stages.finish("pruned.safetensors")
 }
 
 /// Prunes weights, or returns the callback that will do so during training.
@@ -152,28 +116,4 @@ fn cut(network: &Network, method: Method, amount: f64) -> Outcome {
         return Err(Failure::new(message));
     }
     Ok(channels.cut(&chosen)?)
-}
-
-fn row(name: &'static str, network: &Network, tuning: &Finetune) -> Outcome<Row> {
-    let mut costs = Costs::of(network, tuning.accuracy()?, tuning.batch_size)?;
-    let sparsity = costs.pruned as f64 / costs.parameters.max(1) as f64;
-    costs.parameters -= costs.pruned;
-    Ok(Row { network: name, sparsity, costs })
-}
-
-fn table(rows: &[Row]) -> Table {
-    let [parameters, others @ ..] = costs::TITLES;
-    let mut table = Table::new(&[&["network", parameters, "pruned"][..], &others].concat());
-    for Row { network, sparsity, costs } in rows {
-        let [parameters, others @ ..] = costs.cells();
-        let first = [network.to_string(), parameters, format!("{:.1} %", 100.0 * sparsity)];
-        table.row(first.into_iter().chain(others));
-    }
-    table
-}
-
-/// `pruned.safetensors` in the folder of a run or of a file of weights.
-fn beside(network: &Path) -> PathBuf {
-    let file = run_folder::weights_of(network).unwrap_or_else(|| network.to_path_buf());
-    file.with_file_name("pruned.safetensors")
 }

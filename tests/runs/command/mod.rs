@@ -1,8 +1,10 @@
 //! The command `wgrad`, as a shell runs it.
 
+mod cluster;
 mod data;
 mod distill;
 mod explain;
+mod factorize;
 mod prune;
 mod quantize;
 mod train;
@@ -55,6 +57,28 @@ fn pictures() -> TempDir {
         }
     }
     folder
+}
+
+/// Trains a small network.
+fn trained(data: &Path, out: &Path) {
+    let mut command = wgrad(["train", text(data), "--out", text(out), "--reference", "--model", "simple_cnn"]);
+    answer(command.args([
+        "--batch-size",
+        "8",
+        "--lr",
+        "0.01",
+        "--label-smoothing",
+        "0",
+        "--epochs",
+        "4",
+        "--size",
+        "8",
+    ]));
+}
+
+/// The numbers of a key in rows.
+fn column(rows: &Value, name: &str) -> Vec<f64> {
+    rows.as_array().unwrap().iter().map(|row| row[name].as_f64().unwrap()).collect()
 }
 
 fn save(picture: &RgbImage, path: &Path) {

@@ -1,7 +1,6 @@
 //! `wgrad prune`: masks, channels, and the files that it writes.
 
-use super::{answer, json, pictures, run, text, wgrad};
-use serde_json::Value;
+use super::{answer, column, json, pictures, run, text, trained, wgrad};
 use std::path::Path;
 use std::process::Command;
 use wgrad::Device;
@@ -9,31 +8,10 @@ use wgrad::compress::pruning::{mask_zeros, prunable, sparsity};
 use wgrad::nn::Module;
 use wgrad::weights;
 
-/// The run of a small network, and the command that prunes it.
-fn trained(data: &Path, out: &Path) {
-    let mut command = wgrad(["train", text(data), "--out", text(out), "--reference", "--model", "simple_cnn"]);
-    answer(command.args([
-        "--batch-size",
-        "8",
-        "--lr",
-        "0.01",
-        "--label-smoothing",
-        "0",
-        "--epochs",
-        "4",
-        "--size",
-        "8",
-    ]));
-}
-
 fn prune(data: &Path, out: &Path, given: &[&str]) -> Command {
     let mut command = wgrad(["prune", text(out), text(data), "--reference", "--batch-size", "8"]);
     command.args(given);
     command
-}
-
-fn column(rows: &Value, name: &str) -> Vec<f64> {
-    rows.as_array().unwrap().iter().map(|row| row[name].as_f64().unwrap()).collect()
 }
 
 #[test]
