@@ -1,13 +1,18 @@
 // The mean of an image over the bins of regions: output[k, c, i, j] = sum over y and x of
-// rows[k, i, y] * columns[k, j, x] * input[image(k), c, y, x]. Input [images, CHANNELS, HEIGHT, WIDTH], boxes [k, 5],
-// rows [k, BINS_Y, HEIGHT], columns [k, BINS_X, WIDTH], output [k, CHANNELS, BINS_Y, BINS_X].
+// rows[k, i, y] * columns[k, j, x] * input[image(k), c, y, x]. Input [images, CHANNELS, HEIGHT, WIDTH], boxes as in
+// roi_levels.wgsl, rows [k, BINS_Y, ROW], columns [k, BINS_X, COLUMN], output [k, CHANNELS, BINS_Y, BINS_X].
 //
-// One invocation computes one element and walks the elements under its bin. An image that does not exist gives NaN and
+// One invocation computes one element and walks the elements under its bin, if the region lies on this level. An image that does not exist gives NaN and
 // is reported in `fault`. Accumulator: f32.
 
 alias Sum = f32;
 
 #import roi_geometry
+#import roi_levels
+
+// The height and width of the largest level.
+const ROW: u32 = 1u;
+const COLUMN: u32 = 1u;
 
 // Columns in one iteration of the loop: more than one if a loop would run past 65,535.
 const BLOCK: u32 = 1u;
@@ -63,7 +68,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let i = place / BINS_X % BINS_Y;
     let c = place / (BINS_X * BINS_Y) % CHANNELS;
     let k = place / (BINS_X * BINS_Y * CHANNELS);
-    let first = params.boxes_offset + k * 5u;
+    let first = params.boxes_offset + k * BOX;
+    if (is_elsewhere(first)) {
+        return;
+    }
     let image = boxes[first];
     if (!(image > -1.0 && image < f32(params.images))) {
         report(params.fault, params.images, i32(clamp(image, -1.0, 2e9)));
@@ -73,8 +81,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let ys = touched(boxes[first + 2u], boxes[first + 4u], i, BINS_Y, HEIGHT);
     let xs = touched(boxes[first + 1u], boxes[first + 3u], j, BINS_X, WIDTH);
     let plane = params.input_offset + (u32(image) * CHANNELS + c) * HEIGHT * WIDTH;
-    let row = params.rows_offset + (k * BINS_Y + i) * HEIGHT;
-    let column = params.columns_offset + (k * BINS_X + j) * WIDTH;
+    let row = params.rows_offset + (k * BINS_Y + i) * ROW;
+    let column = params.columns_offset + (k * BINS_X + j) * COLUMN;
     var sum = 0.0;
     for (var y = ys.x; y < ys.y; y++) {
         let share = rows[row + y];

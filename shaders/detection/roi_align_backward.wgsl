@@ -1,4 +1,4 @@
-// The gradient of roi_align's input: output[n, c, y, x] = sum over the regions k of image n, i and j of
+// The gradient of roi_align's input: output[n, c, y, x] = sum over the regions k of image n on this level, i and j of
 // rows[k, i, y] * columns[k, j, x] * grad[k, c, i, j]. Layouts are those of roi_align.wgsl, with `grad` for its output.
 //
 // One invocation computes one of params.parts parts of an element, of params.span regions each, in order: no atomics, the
@@ -7,6 +7,11 @@
 alias Sum = f32;
 
 #import roi_geometry
+#import roi_levels
+
+// The height and width of the largest level.
+const ROW: u32 = 1u;
+const COLUMN: u32 = 1u;
 
 struct Params {
     count: u32,
@@ -30,11 +35,11 @@ struct Params {
 fn share(k: u32, c: u32, y: u32, x: u32) -> f32 {
     var sum = 0.0;
     for (var i = 0u; i < BINS_Y; i++) {
-        let row = rows[params.rows_offset + (k * BINS_Y + i) * HEIGHT + y];
+        let row = rows[params.rows_offset + (k * BINS_Y + i) * ROW + y];
         if (row != 0.0) {
             var line = 0.0;
             for (var j = 0u; j < BINS_X; j++) {
-                let column = columns[params.columns_offset + (k * BINS_X + j) * WIDTH + x];
+                let column = columns[params.columns_offset + (k * BINS_X + j) * COLUMN + x];
                 if (column != 0.0) {
                     line += column * grad[params.grad_offset + ((k * CHANNELS + c) * BINS_Y + i) * BINS_X + j];
                 }
@@ -59,8 +64,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var sum = 0.0;
     let first = id / params.count * params.span;
     for (var k = first; k < min(first + params.span, params.regions); k++) {
-        let image = boxes[params.boxes_offset + k * 5u];
-        if (image > -1.0 && u32(max(image, 0.0)) == n) {
+        let first_of_box = params.boxes_offset + k * BOX;
+        let image = boxes[first_of_box];
+        if (!is_elsewhere(first_of_box) && image > -1.0 && u32(max(image, 0.0)) == n) {
             sum += share(k, c, y, x);
         }
     }

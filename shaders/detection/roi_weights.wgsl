@@ -1,9 +1,11 @@
 // The weight of each element along one dimension in each bin of a region: output[k, bin, y] = sum over the bin's samples s of the
-// weight of element y at sample s, divided by their number. Boxes [count, 5] hold the image, x1, y1, x2, y2.
+// weight of element y at sample s, divided by their number, for the regions on this level. Output [k, BINS, ROW], where ROW is the length of the longest level.
 //
 // The region runs from `low * scale - shift` to `high * scale - shift`, bins divide it evenly, and samples are spread evenly over
 // a bin. A sample between -1 and SIZE is clamped to 0 .. SIZE - 1 and divided between its two neighbours; others count nothing.
 // One invocation computes one weight, from the samples less than 1 away. Accumulator: f32.
+
+#import roi_levels
 
 // Columns of the box, samples a bin (0: the length of the bin), true if a region may be shorter than 1.
 const LOW: u32 = 2u;
@@ -12,6 +14,7 @@ const SAMPLES: u32 = 0u;
 const ALIGNED: bool = false;
 const BINS: u32 = 1u;
 const SIZE: u32 = 1u;
+const ROW: u32 = 1u;
 
 struct Params {
     count: u32,
@@ -39,9 +42,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (place >= params.count) {
         return;
     }
-    let y = f32(place % SIZE);
-    let bin = f32(place / SIZE % BINS);
-    let first = params.boxes_offset + place / SIZE / BINS * 5u;
+    let y = f32(place % ROW);
+    let bin = f32(place / ROW % BINS);
+    let first = params.boxes_offset + place / ROW / BINS * BOX;
+    if (is_elsewhere(first)) {
+        return;
+    }
     let scale = bitcast<f32>(params.scale);
     let shift = select(0.0, 0.5, ALIGNED);
     let start = boxes[first + LOW] * scale - shift;

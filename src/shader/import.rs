@@ -30,6 +30,7 @@ const IMPORTS: &[(&str, &str)] = imports![
     "pool_divisor",
     "pool_geometry",
     "roi_geometry",
+    "roi_levels",
     "store_eight",
     "winograd_products",
 ];

@@ -11,7 +11,7 @@ from torchvision.models.detection import _utils as utils
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import batched_nms, box_iou
+from torchvision.ops import MultiScaleRoIAlign, batched_nms, box_iou
 
 
 def listed(tensor):
@@ -60,6 +60,23 @@ def transformed(options, shapes, generator):
     return result | {"back": [listed(image["boxes"]) for image in back]}
 
 
+def pooled(sizes, counts, generator):
+    """Regions from the level of their size, and the levels' gradients; the second box has exactly the least side of level 1."""
+    levels = [torch.randn(len(counts), 3, *size, generator=generator).double() for size in sizes]
+    objects = [boxes(count, 60, generator) for count in counts]
+    objects[0][1] = torch.tensor([3.0, 5.0, 23.0, 25.0])
+    levels = {str(at): level.requires_grad_() for at, level in enumerate(levels)}
+    pool = MultiScaleRoIAlign(list(levels), (2, 3), 2, canonical_scale=20, canonical_level=3)
+    regions = pool(levels, objects, [(64, 48)] * len(counts))
+    cotangent = torch.randn(regions.shape, generator=generator).double()
+    regions.backward(cotangent)
+    return {
+        "sizes": sizes, "counts": counts, "boxes": [listed(image) for image in objects],
+        "levels": [listed(level) for level in levels.values()], "regions": listed(regions),
+        "cotangent": listed(cotangent), "grads": [listed(level.grad) for level in levels.values()],
+    }
+
+
 def main():
     torch.set_default_dtype(torch.float32)
     generator = torch.Generator().manual_seed(5)
@@ -105,6 +122,7 @@ def main():
             transformed({"min_size": 8, "max_size": 8, "image_mean": [0.5] * 3, "image_std": [1 / 255] * 3, "size_divisible": 1,
                          "fixed_size": (10, 7)}, [(9, 13), (9, 13)], generator),
         ],
+        "pooled": pooled([(16, 12), (8, 6), (4, 3)], [9, 9], generator),
     }
     path = pathlib.Path(__file__).with_name("detection_parts.json")
     path.write_text(json.dumps(result, separators=(",", ":")) + "\n")

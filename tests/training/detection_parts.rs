@@ -3,7 +3,7 @@
 use crate::common::adapter;
 use serde_json::Value;
 use wgrad::models::detection::*;
-use wgrad::{BoxFormat, Device, Result, Tensor};
+use wgrad::{BackwardOptions, BoxFormat, Device, Result, Tensor};
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("../golden/detection_parts.json")).unwrap()
@@ -47,6 +47,31 @@ fn anchors_are_torchvisions() -> Result<()> {
     let even = DefaultBoxGenerator::new(&[vec![2.0, 3.0], vec![2.0], vec![3.0]], &scales, None)?;
     assert_eq!(even.num_anchors_per_location(), [6, 4, 4]);
     assert_near(&even.anchors(&device, [60, 90], &[[4, 6], [2, 3], [1, 1]])?, &golden["default_boxes"][1]);
+    Ok(())
+}
+
+/// Levels of a pyramid share one operation, so their gradients do too.
+#[test]
+fn regions_of_levels_are_torchvisions() -> Result<()> {
+    let golden = &golden()["pooled"];
+    let sizes: Vec<[usize; 2]> = numbers(&golden["sizes"]);
+    let boxes: Vec<Vec<f64>> = numbers(&golden["boxes"]);
+    let pool = MultiScaleRoiAlign::default().output_size([2, 3]).canonical_scale(20.0).canonical_level(3);
+    for (device, tolerance) in [(Some(Device::reference()), 1e-7), (adapter(), 1e-5)] {
+        let Some(device) = device else { continue };
+        let of_level = |(at, size): (usize, &[usize; 2])| {
+            tensor(&device, &golden["levels"][at], &[2, 3, size[0], size[1]]).requires_grad()
+        };
+        let levels: Vec<Tensor> = sizes.iter().enumerate().map(of_level).collect();
+        let boxes = Tensor::from_f64(&device, &boxes.concat(), &[2, boxes[0].len() / 4, 4])?;
+        let regions = pool.pool(&levels, &boxes, &[[64, 48]; 2])?;
+        assert_within(tolerance, &regions, &golden["regions"]);
+        let cotangent = tensor(&device, &golden["cotangent"], regions.shape());
+        regions.backward_with(BackwardOptions::default().gradient(cotangent))?;
+        for (at, level) in levels.iter().enumerate() {
+            assert_within(tolerance, &level.grad().unwrap(), &golden["grads"][at]);
+        }
+    }
     Ok(())
 }
 

@@ -12,9 +12,6 @@ const OP: &str = "MultiScaleRoiAlign";
 /// Boxes of a size just below a level's belong to it: torchvision's `eps`, in levels.
 const EPS: f64 = 1e-6;
 
-/// A corner that no feature map reaches.
-const OUTSIDE: f32 = -1e6;
-
 options! {
     /// [`roi_align`](Tensor::roi_align) of each region on the level of a pyramid that its size belongs to, torchvision's class of
     /// the same name (Lin et al., "Feature Pyramid Networks for Object Detection", 2016, equation 1): on level
@@ -36,8 +33,7 @@ impl MultiScaleRoiAlign {
     /// Regions of boxes `[N, P, 4]`, in pixels of images of these (height, width), from levels `[N, C, H_i, W_i]`, the finest
     /// first: `[N P, C, height, width]`.
     ///
-    /// Each level pools all boxes; those of other levels are outside of it there, where they cost little and count nothing; so
-    /// shapes don't depend on the boxes.
+    /// A level pools the boxes that belong to it, the first one all smaller boxes too, and the last one all larger ones.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -60,46 +56,34 @@ impl MultiScaleRoiAlign {
             let rule = format!("boxes {} must be [N, P, 4], for {} images", boxes.shape(), image_sizes.len());
             return Err(Error::invalid(OP, rule));
         }
+        if let Some(level) = levels.iter().find(|level| level.rank() != 4 || level.shape()[2] == 0) {
+            return Err(Error::invalid(OP, format!("a level {} must be [N, C, H, W]", level.shape())));
+        }
         let boxes = boxes.detach();
         let [images, count] = [0, 1].map(|d| nearest::<isize>(boxes.shape()[d]));
         let numbers = Tensor::arange(boxes.device(), 0.0, image_sizes.len() as f64, 1.0, DType::F32)?;
         let numbers = numbers.reshape(&[images, 1, 1])?.expand(&[images, count, 1])?;
-        let side = boxes.box_area(BoxFormat::Xyxy)?.sqrt()?.unsqueeze(-1)?;
         // Scales are powers of two: level k has 2^-k of the images' size.
         let number = |level: &Tensor| (height as f64 / level.shape()[2] as f64).log2().round();
         let numbers_of_levels: Vec<f64> = levels.iter().map(number).collect();
-        let mut pooled: Option<Tensor> = None;
-        for (at, (level, &number)) in levels.iter().zip(&numbers_of_levels).enumerate() {
-            let mut here = boxes.clone();
-            // The first level has all smaller boxes too, and the last one all larger ones.
-            if at > 0 {
-                here = side.ge_scalar(self.least_side(number))?.where_(&here, &outside(&here)?)?;
+        let mut columns = vec![numbers, boxes.clone()];
+        if levels.len() > 1 {
+            let side = boxes.box_area(BoxFormat::Xyxy)?.sqrt()?.unsqueeze(-1)?;
+            let mut level = side.zeros_like()?;
+            for &number in &numbers_of_levels[1..] {
+                level = (level + side.ge_scalar(self.least_side(number))?.to_dtype(DType::F32)?)?;
             }
-            if at + 1 < levels.len() {
-                here = side.lt_scalar(self.least_side(number + 1.0))?.where_(&here, &outside(&here)?)?;
-            }
-            let rows = Tensor::cat(&[&numbers, &here], 2)?.reshape(&[-1, 5])?;
-            let options = RoiAlignOptions {
-                spatial_scale: nearest((-number).exp2()),
-                sampling_ratio: self.sampling_ratio,
-                aligned: false,
-            };
-            let regions = level.roi_align(&rows, self.output_size, &options)?;
-            pooled = Some(match pooled {
-                Some(others) => others.add(&regions)?,
-                None => regions,
-            });
+            columns.push(level);
         }
-        pooled.ok_or_else(|| Error::invalid(OP, "there is no level to pool from"))
+        let rows = Tensor::cat(&columns.iter().collect::<Vec<_>>(), 2)?.flatten(0, 1)?;
+        let scaled: Vec<_> =
+            levels.iter().zip(&numbers_of_levels).map(|(level, number)| (level, (-number).exp2())).collect();
+        let options = RoiAlignOptions::default().sampling_ratio(self.sampling_ratio);
+        Tensor::roi_align_levels(&scaled, &rows, self.output_size, &options)
     }
 
     /// The square root of the least area of a box that belongs to a level.
     fn least_side(&self, level: f64) -> f64 {
         self.canonical_scale * (level - f64::from(self.canonical_level) - EPS).exp2()
     }
-}
-
-/// A box where no map is.
-fn outside(boxes: &Tensor) -> Result<Tensor> {
-    Tensor::full(boxes.device(), &[1, 1, 1], OUTSIDE)
 }

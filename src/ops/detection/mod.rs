@@ -78,18 +78,24 @@ impl Regions {
     }
 }
 
-/// The regions of `boxes` (`[K, 5]`) in `input` (`[N, C, H, W]`), or an error.
-fn check_regions(op: &'static str, input: &Tensor, boxes: &Tensor, bins: [usize; 2]) -> Result<Regions> {
+/// The regions of `boxes` (`[K, columns]`) in `input` (`[N, C, H, W]`), or an error.
+fn check_regions(
+    op: &'static str,
+    input: &Tensor,
+    boxes: &Tensor,
+    columns: usize,
+    bins: [usize; 2],
+) -> Result<Regions> {
     for tensor in [input, boxes] {
         if tensor.dtype() != DType::F32 {
             return Err(Error::WrongDType { op, expected: "f32", got: tensor.dtype() });
         }
     }
     let shape = input.shape();
-    let fits = shape.len() == 4 && boxes.rank() == 2 && boxes.shape()[1] == 5;
+    let fits = shape.len() == 4 && boxes.rank() == 2 && boxes.shape()[1] == columns;
     if !fits || shape[2..].contains(&0) {
         let rule = format!(
-            "images {shape} and boxes {} must be [N, C, H, W] and [K, 5], with images of some height and width",
+            "images {shape} and boxes {} must be [N, C, H, W] and [K, {columns}], with images of some height and width",
             boxes.shape()
         );
         return Err(Error::invalid(op, rule));

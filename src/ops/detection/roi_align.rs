@@ -1,4 +1,5 @@
-//! The mean of an image over the bins of regions, sampled between its elements.
+//! The mean of an image over the bins of regions, sampled between its elements; of images of several sizes, too, where each
+//! region lies in one of them.
 //!
 //! A bin's weights are a product of one factor a dimension: `RoiWeights` makes both factors, `RoiAlign` sums with them,
 //! forward and backward.
@@ -20,6 +21,9 @@ use std::hash::Hasher;
 
 const OP: &str = "roi_align";
 
+/// The numbers of a box: its image, x1, y1, x2, y2.
+const BOX: usize = 5;
+
 const WEIGHTS: &str = wgsl!("detection/roi_weights");
 const FORWARD: &str = wgsl!("detection/roi_align");
 const BACKWARD: &str = wgsl!("detection/roi_align_backward");
@@ -37,17 +41,26 @@ options! {
     }
 }
 
-/// `output[k, bin, y]`: the weight of element `y` of a dimension in a bin of region `k`, from the boxes.
+/// `output[k, bin, y]`: the weight of element `y` of a dimension in a bin of region `k`, from the boxes; 0 past the end of the
+/// region's level.
 #[derive(Clone, Debug)]
 struct RoiWeights {
     /// 1 for y, 0 for x.
     dim: usize,
     bins: usize,
-    size: usize,
+    /// The length of the dimension, by level.
+    sizes: Vec<usize>,
     samples: usize,
     aligned: bool,
-    /// The spatial scale's bits.
-    scale: [u32; 1],
+    /// The bits of the spatial scale, by level.
+    scales: Vec<u32>,
+}
+
+impl RoiWeights {
+    fn layout(&self, regions: usize) -> Result<Layout> {
+        let longest = self.sizes.iter().copied().max().unwrap_or(0);
+        Ok(Layout::contiguous(Shape::new(&[regions, self.bins, longest])?, DType::F32))
+    }
 }
 
 impl Op for RoiWeights {
@@ -55,121 +68,167 @@ impl Op for RoiWeights {
         "roi_weights"
     }
     fn structure(&self, state: &mut dyn Hasher) {
-        hash_structure(&(self.dim, self.bins, self.size, self.samples, self.aligned), state);
+        hash_structure(&(self.dim, self.bins, &self.sizes, self.samples, self.aligned), state);
     }
     fn scalars(&self) -> &[u32] {
-        &self.scale
+        &self.scales
     }
     fn differentiable(&self) -> bool {
         false
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        let shape = Shape::new(&[inputs[0].shape[0], self.bins, self.size])?;
-        Ok(vec![Layout::contiguous(shape, DType::F32)])
+        Ok(vec![self.layout(inputs[0].shape[0])?])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        let count = io.outputs[0].shape.numel();
-        Ok(Kernel::new("roi_weights", WEIGHTS)
-            .constant("LOW", format!("{}u", 1 + self.dim))
-            .constant("HIGH", format!("{}u", 3 + self.dim))
-            .constant("SAMPLES", format!("{}u", self.samples))
-            .constant("ALIGNED", self.aligned)
-            .constant("BINS", format!("{}u", self.bins))
-            .size("SIZE", self.size)
-            .bind("boxes", Operand::Input(0))
-            .bind("output", Operand::Output(0))
-            .values(&[count])
-            .words([Word::Scalar(0), Word::Offset(0)])
-            .grid(fold_groups(count, 64))
-            .work(16 * count)
-            .into())
+        let shape = &io.outputs[0].shape;
+        let count = shape.numel();
+        let of_level = |(level, &size): (usize, &usize)| {
+            on_level(Kernel::new("roi_weights", WEIGHTS), level, self.sizes.len())
+                .constant("LOW", format!("{}u", 1 + self.dim))
+                .constant("HIGH", format!("{}u", 3 + self.dim))
+                .constant("SAMPLES", format!("{}u", self.samples))
+                .constant("ALIGNED", self.aligned)
+                .constant("BINS", format!("{}u", self.bins))
+                .size("SIZE", size)
+                .size("ROW", shape[2])
+                .bind("boxes", Operand::Input(0))
+                .bind("output", Operand::Output(0))
+                .values(&[count])
+                .words([Word::Scalar(level), Word::Offset(0)])
+                .grid(fold_groups(count, 64))
+                .work(16 * count)
+        };
+        Ok(Kernels { kernels: self.sizes.iter().enumerate().map(of_level).collect(), ..Kernels::default() })
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let boxes = &inputs[0];
-        let (scale, last) = (f64::from(f32::from_bits(self.scale[0])), self.size as f64 - 1.0);
+        let layout = self.layout(boxes.shape[0])?;
         let shift = if self.aligned { 0.5 } else { 0.0 };
-        let mut values = vec![0.0; boxes.shape[0] * self.bins * self.size];
-        for (at, weights) in values.chunks_exact_mut(self.size).enumerate() {
+        let mut values = vec![0.0; layout.shape.numel()];
+        for (at, weights) in values.chunks_exact_mut(layout.shape[2]).enumerate() {
             let (k, bin) = (at / self.bins, at % self.bins);
+            let level = level(boxes, k);
+            let (scale, size) = (f64::from(f32::from_bits(self.scales[level])), self.sizes[level]);
             let edge = |column: usize| boxes.at(&[k, column + self.dim]) * scale - shift;
             let extent = edge(3) - edge(1);
             let bin_size = if self.aligned { extent } else { extent.max(1.0) } / self.bins as f64;
             let samples = if self.samples == 0 { nearest::<usize>(bin_size.ceil()) } else { self.samples };
             for sample in 0..samples {
                 let position = edge(1) + bin as f64 * bin_size + (sample as f64 + 0.5) * bin_size / samples as f64;
-                if (-1.0..=self.size as f64).contains(&position) {
-                    let position = position.clamp(0.0, last);
+                if (-1.0..=size as f64).contains(&position) {
+                    let position = position.clamp(0.0, size as f64 - 1.0);
                     let low = nearest::<usize>(position);
                     weights[low] += (1.0 - position.fract()) / samples as f64;
-                    if low + 1 < self.size {
+                    if low + 1 < size {
                         weights[low + 1] += position.fract() / samples as f64;
                     }
                 }
             }
         }
-        Ok(vec![HostTensor::new(Shape::new(&[boxes.shape[0], self.bins, self.size])?, DType::F32, values)])
+        Ok(vec![HostTensor::new(layout.shape, DType::F32, values)])
     }
 }
 
-/// `output[k, c, i, j] = sum over y and x of rows[k, i, y] columns[k, j, x] input[image(k), c, y, x]`, or the gradient of the
-/// input. Inputs: the image or the gradient of the output, boxes, rows, columns.
+/// A kernel that computes what lies on one of several levels and leaves the rest to their kernels.
+fn on_level(kernel: Kernel, level: usize, levels: usize) -> Kernel {
+    if levels == 1 {
+        return kernel;
+    }
+    let is_elsewhere = format!("return boxes[first + {BOX}u] != {level}.0;");
+    kernel.constant("BOX", format!("{}u", BOX + 1)).hook("is_elsewhere", is_elsewhere)
+}
+
+/// The level of region `k`: the last number of its row, if there are several levels.
+fn level(boxes: &HostTensor, k: usize) -> usize {
+    if boxes.shape[1] == BOX { 0 } else { nearest(boxes.at(&[k, BOX])) }
+}
+
+/// `output[k, c, i, j] = sum over y and x of rows[k, i, y] columns[k, j, x] level(k)[image(k), c, y, x]`, or the gradient of one
+/// level. Inputs: the levels or the gradient of the output, boxes, rows, columns.
 #[derive(Clone, Debug)]
 struct RoiAlign {
-    backward: bool,
-    regions: Regions,
+    levels: Vec<Regions>,
+    /// The level whose gradient it is.
+    gradient_of: Option<usize>,
     aligned: bool,
-    scale: [u32; 1],
+    /// The bits of the spatial scale, by level.
+    scales: Vec<u32>,
+}
+
+impl RoiAlign {
+    /// A kernel with the constants and operands that the forward and backward pass share; boxes are input `boxes`.
+    fn sized(&self, kernel: Kernel, level: usize, boxes: usize) -> Kernel {
+        let longest = |d: usize| self.levels.iter().map(|r| r.size[d]).max().unwrap_or(0);
+        on_level(self.levels[level].sized(kernel), level, self.levels.len())
+            .size("ROW", longest(0))
+            .size("COLUMN", longest(1))
+            .bind("boxes", Operand::Input(boxes))
+            .bind("rows", Operand::Input(boxes + 1))
+            .bind("columns", Operand::Input(boxes + 2))
+    }
+
+    fn forward(&self, io: &Io, level: usize) -> Kernel {
+        let (count, boxes) = (io.outputs[0].shape.numel(), self.levels.len());
+        self.sized(Kernel::new("roi_align", FORWARD), level, boxes)
+            .constant("BLOCK", format!("{}u", self.levels[level].block()))
+            .constant("ALIGNED", self.aligned)
+            .bind("input", Operand::Input(level))
+            .bind("fault", Operand::BadIndex)
+            .alias("Sum", DType::F32.wgsl())
+            .bind("output", Operand::Output(0))
+            .values(&[count, self.levels[level].images])
+            .words([Word::Scalar(level), Word::Fault(OP.into()), Word::Offset(level)])
+            .words((boxes..boxes + 3).map(Word::Offset))
+            .grid(fold_groups(count, 64))
+            .work(32 * count)
+    }
 }
 
 impl Op for RoiAlign {
     fn name(&self) -> &'static str {
-        if self.backward { "roi_align_backward" } else { OP }
+        if self.gradient_of.is_some() { "roi_align_backward" } else { OP }
     }
     fn structure(&self, state: &mut dyn Hasher) {
-        hash_structure(&(self.backward, self.regions, self.aligned), state);
+        hash_structure(&(self.gradient_of, &self.levels, self.aligned), state);
     }
     fn scalars(&self) -> &[u32] {
-        &self.scale
+        &self.scales
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        Ok(vec![self.regions.layout(self.backward, inputs[1].shape[0], DType::F32)?])
+        let regions = inputs[inputs.len() - 1].shape[0];
+        let layout = self.levels[self.gradient_of.unwrap_or(0)];
+        Ok(vec![layout.layout(self.gradient_of.is_some(), regions, DType::F32)?])
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
-        let count = io.outputs[0].shape.numel();
-        let (regions, r) = (io.inputs[1].shape[0], &self.regions);
-        let [parts, span] = if self.backward { r.parts(regions, adapter) } else { [1, 0] };
-        let kernel = if self.backward {
-            Kernel::new("roi_align_backward", BACKWARD)
-                .bind("grad", Operand::Input(0))
-                .values(&[count, regions])
-                .words((0..4).map(Word::Offset))
-                .values(&[parts, span])
-                .work(count.saturating_mul(regions))
-        } else {
-            Kernel::new("roi_align", FORWARD)
-                .constant("BLOCK", format!("{}u", r.block()))
-                .bind("input", Operand::Input(0))
-                .bind("fault", Operand::BadIndex)
-                .constant("ALIGNED", self.aligned)
-                .values(&[count, self.regions.images])
-                .words([Word::Scalar(0), Word::Fault(OP.into())])
-                .words((0..4).map(Word::Offset))
-                .work(32 * count)
+        let Some(level) = self.gradient_of else {
+            let kernels = (0..self.levels.len()).map(|level| self.forward(io, level)).collect();
+            return Ok(Kernels { kernels, ..Kernels::default() });
         };
-        let kernel = r
-            .sized(kernel)
-            .bind("boxes", Operand::Input(1))
-            .bind("rows", Operand::Input(2))
-            .bind("columns", Operand::Input(3))
-            .grid(fold_groups(count * parts, 64));
+        let (count, regions) = (io.outputs[0].shape.numel(), io.inputs[1].shape[0]);
+        let [parts, span] = self.levels[level].parts(regions, adapter);
+        let kernel = self
+            .sized(Kernel::new("roi_align_backward", BACKWARD), level, 1)
+            .bind("grad", Operand::Input(0))
+            .values(&[count, regions])
+            .words((0..4).map(Word::Offset))
+            .values(&[parts, span])
+            .grid(fold_groups(count * parts, 64))
+            .work(count.saturating_mul(regions));
         Ok(partial_sums::in_parts(kernel, parts, count, DType::F32))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        let [from, boxes, rows, columns] = [0, 1, 2, 3].map(|input| &inputs[input]);
-        let r = &self.regions;
-        let layout = r.layout(self.backward, boxes.shape[0], DType::F32)?;
+        let (from, others) = inputs.split_at(inputs.len() - 3);
+        let [boxes, rows, columns] = [0, 1, 2].map(|input| &others[input]);
+        let of_output = self.levels[self.gradient_of.unwrap_or(0)];
+        let layout = of_output.layout(self.gradient_of.is_some(), boxes.shape[0], DType::F32)?;
         let mut values = vec![0.0; layout.shape.numel()];
         for k in 0..boxes.shape[0] {
+            let level = level(boxes, k);
+            if self.gradient_of.is_some_and(|of| of != level) {
+                continue;
+            }
+            let r = &self.levels[level];
+            let from = if self.gradient_of.is_some() { &from[0] } else { &from[level] };
             let image = r.image(OP, boxes, k)?;
             for c in 0..r.channels {
                 for (i, j) in (0..r.bins[0]).flat_map(|i| (0..r.bins[1]).map(move |j| (i, j))) {
@@ -178,7 +237,8 @@ impl Op for RoiAlign {
                         let weight = rows.at(&[k, i, y]) * columns.at(&[k, j, x]);
                         let element = ((image * r.channels + c) * r.size[0] + y) * r.size[1] + x;
                         if weight != 0.0 {
-                            let (to, at) = if self.backward { (element, region) } else { (region, element) };
+                            let is_backward = self.gradient_of.is_some();
+                            let (to, at) = if is_backward { (element, region) } else { (region, element) };
                             values[to] += weight * from.values[at];
                         }
                     }
@@ -188,9 +248,25 @@ impl Op for RoiAlign {
         Ok(vec![HostTensor::new(layout.shape, DType::F32, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let other = RoiAlign { backward: !self.backward, ..self.clone() };
-        let [boxes, rows, columns] = [1, 2, 3].map(|input| context.input(input));
-        let gradient = context.of(0, |g| record_one(other, &[&g.contiguous()?, boxes, rows, columns]))?;
+        let data = context.inputs.len() - 3;
+        let [boxes, rows, columns] = [0, 1, 2].map(|input| context.input(data + input));
+        let Some(level) = self.gradient_of else {
+            let of_level = |level: usize| {
+                let backward = RoiAlign { gradient_of: Some(level), ..self.clone() };
+                context.of(level, |g| record_one(backward, &[&g.contiguous()?, boxes, rows, columns]))
+            };
+            return (0..data).map(of_level).chain((0..3).map(|_| Ok(None))).collect();
+        };
+        // The output, where the other levels are 0.
+        let gradient = context.of(0, |g| {
+            let mut levels = Vec::with_capacity(self.levels.len());
+            for r in &self.levels {
+                levels.push(Tensor::zeros(g.device(), &r.layout(true, 0, DType::F32)?.shape)?.contiguous()?);
+            }
+            levels[level] = g.contiguous()?;
+            let forward = RoiAlign { gradient_of: None, ..self.clone() };
+            record_one(forward, &levels.iter().chain([boxes, rows, columns]).collect::<Vec<_>>())
+        })?;
         Ok(vec![gradient, None, None, None])
     }
 }
@@ -225,29 +301,55 @@ impl Tensor {
         output_size: impl As<[usize; 2]>,
         options: &RoiAlignOptions,
     ) -> Result<Tensor> {
-        let output_size = output_size.convert();
+        Tensor::roi_align_levels(&[(self, options.spatial_scale)], boxes, output_size.convert(), options)
+    }
+
+    /// [`roi_align`](Tensor::roi_align) of regions that each lie on one of several levels `[N, C, H_i, W_i]`, which are given with
+    /// their spatial scales. With several levels a box is followed by the index of its level, `[K, 6]`.
+    #[track_caller]
+    pub(crate) fn roi_align_levels(
+        levels: &[(&Tensor, f64)],
+        boxes: &Tensor,
+        bins: [usize; 2],
+        options: &RoiAlignOptions,
+    ) -> Result<Tensor> {
+        let Some(&(first, _)) = levels.first() else {
+            return Err(Error::invalid(OP, "there is no level to pool from"));
+        };
         if let Some(cast) = autocast::enter(OP)? {
-            let aligned = cast.of(self)?.roi_align(&cast.of(boxes)?, output_size, options)?;
-            return aligned.to_dtype(self.dtype());
+            let wide: Vec<Tensor> = levels.iter().map(|(level, _)| cast.of(level)).collect::<Result<_>>()?;
+            let wide: Vec<(&Tensor, f64)> = wide.iter().zip(levels).map(|(wide, level)| (wide, level.1)).collect();
+            return Tensor::roi_align_levels(&wide, &cast.of(boxes)?, bins, options)?.to_dtype(first.dtype());
         }
         let _line = ascribe_to_caller();
-        let regions = check_regions(OP, self, boxes, output_size)?;
+        let columns = BOX + usize::from(levels.len() > 1);
+        let of_levels = levels.iter().map(|(level, _)| check_regions(OP, level, boxes, columns, bins));
+        let regions: Vec<Regions> = of_levels.collect::<Result<_>>()?;
+        if let Some(at) =
+            regions.iter().position(|r| [r.images, r.channels] != [regions[0].images, regions[0].channels])
+        {
+            let rule = format!("level {at} is {}, where the first one is {}", levels[at].0.shape(), first.shape());
+            return Err(Error::invalid(OP, rule));
+        }
         if options.sampling_ratio.is_some_and(|ratio| !(1..=LONGEST_LOOP).contains(&ratio)) {
             let rule = format!("a sampling ratio of {:?} is not within 1 and {LONGEST_LOOP}", options.sampling_ratio);
             return Err(Error::invalid(OP, rule));
         }
-        if let Some(empty) = nothing(self, &regions, boxes)? {
+        if let Some(empty) = nothing(first, &regions[0], boxes)? {
             return Ok(empty);
         }
         let boxes = boxes.detach().contiguous()?;
-        let (aligned, scale) = (options.aligned, [nearest::<f32>(options.spatial_scale).to_bits()]);
+        let aligned = options.aligned;
+        let scales: Vec<u32> = levels.iter().map(|&(_, scale)| nearest::<f32>(scale).to_bits()).collect();
         let weights = |d: usize| {
-            let samples = options.sampling_ratio.unwrap_or(0);
-            let (bins, size) = (output_size[d], regions.size[d]);
-            record_one(RoiWeights { dim: 1 - d, bins, size, samples, aligned, scale }, &[&boxes])
+            let (samples, scales) = (options.sampling_ratio.unwrap_or(0), scales.clone());
+            let sizes = regions.iter().map(|r| r.size[d]).collect();
+            record_one(RoiWeights { dim: 1 - d, bins: bins[d], sizes, samples, aligned, scales }, &[&boxes])
         };
-        let op = RoiAlign { backward: false, regions, aligned, scale };
-        record_one(op, &[&self.contiguous()?, &boxes, &weights(0)?, &weights(1)?])
+        let (rows, columns) = (weights(0)?, weights(1)?);
+        let stored: Vec<Tensor> = levels.iter().map(|(level, _)| level.contiguous()).collect::<Result<_>>()?;
+        let op = RoiAlign { levels: regions, gradient_of: None, aligned, scales };
+        record_one(op, &stored.iter().chain([&boxes, &rows, &columns]).collect::<Vec<_>>())
     }
 }
 
@@ -257,6 +359,23 @@ pub(super) fn cases() -> Vec<Case> {
         let run = move |x: &[Tensor]| Ok(vec![x[0].roi_align(&super::regions_of(&x[1], images)?, bins, &options)?]);
         Case::new(OP, &[input, &[count, 5]], run).with("output_size", bins).options(&options).integers(1, 0, 999)
     };
+    // Regions that lie on the levels in turn.
+    let levels = |sizes: &[[usize; 2]], count: usize, bins: [usize; 2], options: RoiAlignOptions| {
+        let of_level = |size: &[usize; 2]| [2, 3, size[0], size[1]];
+        let shapes: Vec<[usize; 4]> = sizes.iter().map(of_level).collect();
+        let boxes = [count, BOX];
+        let inputs: Vec<&[usize]> = shapes.iter().map(|shape| &shape[..]).chain([&boxes[..]]).collect();
+        let run = move |x: &[Tensor]| {
+            let (boxes, levels) = x.split_last().ok_or_else(|| Error::invalid(OP, "no boxes"))?;
+            let boxes = super::regions_of(boxes, 2.0)?;
+            let turns: Vec<f32> = (0..count).map(|k| (k % levels.len()) as f32).collect();
+            let turns = Tensor::from_slice(boxes.device(), &turns, &[count, 1])?;
+            let boxes = Tensor::cat(&[&boxes, &turns], 1)?;
+            let scaled: Vec<_> = levels.iter().zip(0..).map(|(level, at)| (level, f64::exp2(f64::from(-at)))).collect();
+            Ok(vec![Tensor::roi_align_levels(&scaled, &boxes, bins, &options)?])
+        };
+        Case::new(OP, &inputs, run).with("output_size", bins).options(&options).integers(sizes.len(), 0, 999)
+    };
     let plain = RoiAlignOptions::default();
     let fixed = RoiAlignOptions { sampling_ratio: Some(2), ..plain };
     vec![
@@ -265,5 +384,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(&[2, 1, 6, 5], 4, [2, 2], RoiAlignOptions { aligned: true, spatial_scale: 0.7, ..plain }),
         case(&[1, 2, 1, 1], 2, [1, 2], RoiAlignOptions { aligned: true, ..fixed }),
         case(&[1, 2, 4, 4], 0, [2, 2], plain),
+        levels(&[[5, 7], [3, 2], [6, 1]], 7, [2, 3], fixed),
+        levels(&[[4, 4], [2, 2]], 4, [1, 2], RoiAlignOptions { aligned: true, ..plain }),
     ]
 }

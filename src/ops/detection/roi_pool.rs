@@ -211,7 +211,7 @@ impl Tensor {
             return pooled.to_dtype(self.dtype());
         }
         let _line = ascribe_to_caller();
-        let regions = check_regions(OP, self, boxes, output_size)?;
+        let regions = check_regions(OP, self, boxes, 5, output_size)?;
         if let Some(empty) = nothing(self, &regions, boxes)? {
             return Ok(empty);
         }
