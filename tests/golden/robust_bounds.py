@@ -12,6 +12,7 @@ import pathlib
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
 from torch import nn
 
 from from_names import digest, fill, numbers
@@ -35,6 +36,20 @@ class BoundNet(nn.Module):
         return self.fc(q.flatten(1))
 
 
+class AttendedNet(nn.Module):
+    """Attention over the pixels, between activations that fall before they grow."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.query, self.key = nn.Conv2d(2, 4, 3, padding=1), nn.Linear(4, 6), nn.Linear(4, 6)
+        self.value, self.fc = nn.Linear(4, 5), nn.Linear(5, 4)
+
+    def forward(self, x):
+        y = F.silu(self.conv((x - 0.5) / 0.25)).flatten(2).transpose(1, 2)
+        q, k, v = F.gelu(self.query(y)), F.mish(self.key(y)), self.value(y)
+        return F.log_softmax(self.fc(F.scaled_dot_product_attention(q, k, v).mean(1)), 1)
+
+
 def linear(l, u, of, weight):
     """`of(x, W)` by centre and radius."""
     c, r = (u + l) / 2, (u - l) / 2
@@ -49,6 +64,38 @@ def square(l, u):
 def product(l, u, m, v):
     ends = torch.stack([l * m, l * v, u * m, u * v])
     return ends.amin(0), ends.amax(0)
+
+
+def valley(of, l, u):
+    """Bounds by the minimum, which is searched for."""
+    minimum = minimize_scalar(lambda x: of(torch.tensor(x, dtype=torch.float64)).item(), (-3, -1, 0), tol=1e-12).x
+    within = torch.maximum(l, torch.minimum(u, torch.full_like(l, minimum)))
+    return of(within), torch.maximum(of(l), of(u))
+
+
+def softmax(of, l, u):
+    """Bounds along the last dimension by the 2 K corners that are extreme."""
+    own = torch.eye(l.shape[-1], dtype=torch.bool)
+    ends = [torch.where(own, a[..., None, :], b[..., None, :]) for a, b in ((l, u), (u, l))]
+    return [of(end, -1).diagonal(dim1=-2, dim2=-1) for end in ends]
+
+
+def matmul(l, u, m, v):
+    (c, r), (d, s) = ((u + l) / 2, (u - l) / 2), ((v + m) / 2, (v - m) / 2)
+    radius = c.abs() @ s + r @ d.abs() + r @ s
+    return c @ d - radius, c @ d + radius
+
+
+def attended(net, x, eps):
+    by = lambda layer, l, u: [a + layer.bias for a in linear(l, u, lambda x, w: x @ w.t(), layer.weight)]
+    l, u = [((x + by).clamp(0, 1) - 0.5) / 0.25 for by in (-eps, eps)]
+    bias = net.conv.bias.view(1, -1, 1, 1)
+    l, u = [a + bias for a in linear(l, u, lambda x, w: F.conv2d(x, w, padding=1), net.conv.weight)]
+    y = [a.flatten(2).transpose(1, 2) for a in valley(F.silu, l, u)]
+    q, k = valley(F.gelu, *by(net.query, *y)), valley(F.mish, *by(net.key, *y))
+    scores = matmul(*q, *[a.transpose(1, 2) for a in k])
+    shares = softmax(F.softmax, *[a / 6**0.5 for a in scores])
+    return softmax(F.log_softmax, *by(net.fc, *[a.mean(1) for a in matmul(*shares, *by(net.value, *y))]))
 
 
 def features(net, x, eps):
@@ -114,6 +161,18 @@ def main():
         "most": smallest(logits.amax(0)),
         "gradients": {name: digest(name, value.grad) for name, value in net.named_parameters()},
     }
+    other = AttendedNet().double().eval()
+    fill(other)
+    with torch.no_grad():
+        ends = attended(other, x, EPS / 10)
+        logits_of_other = torch.stack([other(x + (some - x) / 10) for some in samples])
+        golden["attended"] = {
+            "lower": smallest(ends[0]),
+            "upper": smallest(ends[1]),
+            "least": smallest(logits_of_other.amin(0)),
+            "most": smallest(logits_of_other.amax(0)),
+        }
+    print("attended", (ends[1] - ends[0]).max().item(), "wide")
     spread = (logits.amax(0) - logits.amin(0)) / (upper - lower)
     print("samples fill", spread.min().item(), "to", spread.max().item(), "of the bounds")
     path = pathlib.Path(__file__).with_name("robust_bounds.json")

@@ -1,5 +1,6 @@
 //! Interval bound propagation: bounds of a network's answers to all images of a box, and certificates by them.
 
+mod curves;
 mod rules;
 mod training;
 
@@ -92,8 +93,9 @@ impl Classifier<'_> {
     /// Bounds of the logits, `[N, classes]` each, for all images between `lower` and `upper`, by interval arithmetic (Gowal et
     /// al., "On the Effectiveness of Interval Bound Propagation for Training Verifiably Robust Models", 2018). The network is
     /// recorded once, in evaluation mode, and bounds follow its calls: convolutions and linear layers by centre and radius,
-    /// `W c ± |W| r`; activations and poolings that grow by both ends; sums, products, batch normalization, concatenations and
-    /// residual connections. Bounds have gradients, and are sound up to the rounding of f32.
+    /// `W c ± |W| r`; activations and poolings that grow by both ends, SiLU, GELU and Mish by their minimum, the softmax by its
+    /// extremes; sums, products of two values that both depend on the images (attention), batch normalization, concatenations
+    /// and residual connections. Bounds have gradients, and are sound up to the rounding of f32.
     ///
     /// ```
     /// use wgrad::robust::{Classifier, Interval};
@@ -109,8 +111,8 @@ impl Classifier<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an operation without a rule for bounds, such as a softmax or a product of two values that both
-    /// depend on the images; those of the network.
+    /// [`Error::Invalid`] for an operation without a rule for bounds, such as a quotient of two values that both depend on the
+    /// images, and so a layer normalization; those of the network.
     pub fn bounds(&self, images: &Interval) -> Result<Interval> {
         Recorded::new(self, &images.lower)?.bounds(images)
     }

@@ -1,5 +1,6 @@
 //! Intervals through single calls.
 
+use super::curves::{GELU_MINIMUM, MISH_MINIMUM, SILU_MINIMUM};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Class, Tensor};
 
@@ -174,6 +175,7 @@ pub(super) fn bounds(call: &Call, inputs: &[Input]) -> Result<Input> {
         let upper = call.repeat(&ends(|interval| &interval.upper))?.swap_remove(0);
         Ok(Interval { lower, upper })
     };
+    let valley = |x: &Interval, minimum: f64| x.by_valley(minimum, |end| Ok(call.repeat(&[end])?.swap_remove(0)));
     let bounded = match (name, inputs) {
         ("gt" | "ge" | "lt" | "le", [Bounded(x), Constant(constant)]) => {
             return Comparison::new(call, x, constant).map(Compared);
@@ -216,6 +218,19 @@ pub(super) fn bounds(call: &Call, inputs: &[Input]) -> Result<Input> {
             let of = |weight: &Tensor, value: &Tensor| Ok(call.repeat(&[weight, value])?.swap_remove(0));
             Interval::around(&of(weight, &centre)?, &of(&weight.abs()?, &radius)?)
         }
+        // (c ± r) (d ± s) lies round c d, within |c| s + r (|d| + s).
+        (name, [Bounded(x), Bounded(y)]) if BILINEAR.contains(&name) => {
+            let ((c, r), (d, s)) = (x.middle()?, y.middle()?);
+            let of = |x: &Tensor, y: &Tensor| Ok::<_, Error>(call.repeat(&[x, y])?.swap_remove(0));
+            Interval::around(&of(&c, &d)?, &(of(&c.abs()?, &s)? + of(&r, &(d.abs()? + &s)?)?)?)
+        }
+        ("softmax" | "log_softmax", [Bounded(x)]) => match call.op().class() {
+            Class::Rows { dims: &[dim], .. } => x.softmax(dim, name == "log_softmax"),
+            _ => Err(refused(name, "is not along one dimension")),
+        },
+        ("silu", [Bounded(x)]) => valley(x, SILU_MINIMUM),
+        ("gelu", [Bounded(x)]) => valley(x, GELU_MINIMUM),
+        ("mish", [Bounded(x)]) => valley(x, MISH_MINIMUM),
         (name, _) if GROWING.contains(&name) || matches!(call.op().class(), Class::View) => growing(),
         (name, _) => Err(refused(name, "is not one of those that bounds are known to pass")),
     };
@@ -223,6 +238,6 @@ pub(super) fn bounds(call: &Call, inputs: &[Input]) -> Result<Input> {
 }
 
 fn refused(name: &'static str, why: &str) -> Error {
-    let known = "pass convolutions, products with constants, sums, maxima, means, rectifiers, clamps and other activations that grow";
+    let known = "pass convolutions, products, sums, maxima, means, softmaxes, clamps and activations";
     Error::invalid(name, format!("the operation {why}; interval bounds {known}"))
 }
