@@ -1,4 +1,5 @@
-//! Trains a network to read strings of handwritten digits: `cargo run --release --example crnn`.
+//! Trains a network to read strings of handwritten digits: `cargo run --release --features images --example crnn`. With `--out`, it
+//! draws some of the lines.
 //!
 //! One to four digits of MNIST are placed side by side, with random gaps between them; a convolutional recurrent network (CRNN)
 //! learns their order from the labels alone, by connectionist temporal classification. It has 8 channels in its first convolution
@@ -19,7 +20,7 @@ use std::time::Instant;
 use wgrad::CtcLossOptions;
 use wgrad::data::{
     DataLoader, DataLoaderOptions, Dataset, ImageBatch, ImageStrings, Images, Mnist, Sample, SequentialSampler,
-    stack_images,
+    save_images, stack_images,
 };
 use wgrad::metrics::SequenceScores;
 use wgrad::models::recognition::{Crnn, CrnnOptions, CtcBeamSearch, ctc_greedy_decode};
@@ -37,6 +38,11 @@ const DIGIT: [usize; 2] = [32, 32];
 const BATCH: usize = 32;
 const STEPS: usize = 500;
 const TESTED: usize = 1000;
+/// Lines of the picture.
+const DRAWN: usize = 16;
+/// Mean and standard deviation of the digits' pixels.
+const MEAN: f64 = 0.1307;
+const STD: f64 = 0.3081;
 const LEAST_EXACT: f64 = 0.9;
 const LR: f64 = 3e-3;
 
@@ -94,7 +100,7 @@ fn initialise(net: &Crnn) -> wgrad::Result<()> {
 /// The fraction of strings of unseen digits that are read without an error.
 pub fn run(flags: &Flags) -> Result<f64> {
     let start = Instant::now();
-    let Mnist { train, test } = flags.mnist(0.1307, 0.3081)?;
+    let Mnist { train, test } = flags.mnist(MEAN as f32, STD as f32)?;
     let device = flags.device()?;
     let steps = flags.steps.unwrap_or(STEPS);
     let net = Crnn::new(&Scope::new(&device), &CrnnOptions::default().classes(11).base_width(8).hidden(64))?;
@@ -129,6 +135,10 @@ pub fn run(flags: &Flags) -> Result<f64> {
     let held_out =
         DataLoader::new(lines(test, count)?, SequentialSampler::new(count), stack_images, options)?.map(upload);
     net.eval();
+    if let Some(path) = flags.picture("crnn.png")? {
+        let lines = held_out.resume(0, 0)?.next().ok_or("there are no lines")??.images.narrow(0, 0, DRAWN)?;
+        save_images(&((lines * STD)? + MEAN)?, path, 4)?;
+    }
     let (mut greedy, mut beam) = (SequenceScores::default(), SequenceScores::default());
     for batch in held_out.resume(0, 0)? {
         let Strings { images, said } = batch?;

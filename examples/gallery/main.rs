@@ -8,6 +8,7 @@ mod common;
 
 mod attacks;
 mod attributions;
+mod calibration;
 mod cams;
 mod context;
 mod corruptions;
@@ -15,9 +16,12 @@ mod dream;
 mod features;
 mod fields;
 mod filters;
+mod lime;
 mod maximize;
+mod novelty;
 pub mod page;
 mod reconstruct;
+mod shrinking;
 mod surface;
 mod tasks;
 mod units;
@@ -35,10 +39,11 @@ use std::time::Instant;
 type Section = (&'static str, fn(&Context, &Path) -> Result<Numbers>);
 
 /// The sections in the order of the page.
-pub const SECTIONS: [Section; 22] = [
+pub const SECTIONS: [Section; 32] = [
     ("filters", filters::draw),
     ("features", features::draw),
     ("attributions", attributions::draw),
+    ("lime", lime::draw),
     ("cams", cams::draw),
     ("maximize", maximize::draw),
     ("dream", dream::draw),
@@ -47,13 +52,22 @@ pub const SECTIONS: [Section; 22] = [
     ("units", units::draw),
     ("surface", surface::draw),
     ("attacks", attacks::draw),
+    ("robust", tasks::robust),
     ("corruptions", corruptions::draw),
+    ("calibration", calibration::draw),
+    ("novelty", novelty::draw),
+    ("pruning", shrinking::pruning),
+    ("quantization", shrinking::quantization),
+    ("low_rank", shrinking::low_rank),
+    ("clustering", shrinking::clustering),
+    ("distillation", shrinking::distillation),
     ("segment", tasks::segment),
     ("detect", tasks::detect),
     ("capsules", tasks::capsules),
     ("gan", tasks::gan),
     ("vae", tasks::vae),
     ("siamese", tasks::siamese),
+    ("crnn", tasks::crnn),
     ("video", tasks::video),
     ("upscale", tasks::upscale),
     ("transfer", tasks::transfer),

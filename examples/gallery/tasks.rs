@@ -44,9 +44,11 @@ macro_rules! sections {
 
 examples! {
     capsules_example "../capsules.rs"
+    crnn_example "../crnn.rs"
     detect_example "../detect.rs"
     dqn_example "../dqn.rs"
     gan_example "../gan.rs"
+    robust_example "../robust.rs"
     segment_example "../segment.rs"
     siamese_example "../siamese.rs"
     transfer_example "../transfer.rs"
@@ -57,6 +59,7 @@ examples! {
 
 sections! {
     capsules, capsules_example, "capsules.png", "accuracy", |flags| capsules_example::run(flags);
+    crnn, crnn_example, "crnn.png", "exact", |flags| crnn_example::run(flags);
     detect, detect_example, "detect.png", "map_50", |flags| detect_example::run(flags);
     gan, gan_example, "gan.png", "share", |flags| gan_example::run(flags);
     segment, segment_example, "segment.png", "mean_iou", |flags| segment_example::run(flags);
@@ -65,6 +68,16 @@ sections! {
     upscale, upscale_example, "upscale.png", "gain", |flags| upscale_example::run(flags, 0);
     vae, vae_example, "vae.png", "elbo", |flags| vae_example::run(flags);
     video, video_example, "video.png", "accuracy", |flags| video_example::run(video_example::Network::R2plus1d, flags);
+}
+
+/// Networks under attack, and the curve of a smoothed one.
+pub fn robust(context: &Context, path: &Path) -> Result<Numbers> {
+    let folder = tempfile::tempdir()?;
+    let out = Some(folder.path().to_path_buf());
+    let found = robust_example::run(&flags!(robust_example, context, context.flags.steps, out))?;
+    std::fs::copy(folder.path().join("robust.png"), path)?;
+    let told = [("plain", found.plain), ("robust", found.robust), ("certified", found.certified)];
+    Ok(told.map(|(name, share)| (name, format!("{share:.3}"))).to_vec())
 }
 
 /// Steps after which the pole's mean return is measured.

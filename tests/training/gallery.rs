@@ -23,9 +23,15 @@ fn the_page_is_its_templates() {
 #[test]
 fn sections_draw_in_a_few_steps() {
     let folder = tempfile::tempdir().unwrap();
-    program::run(&Flags::short(2), |name| ["filters", "features", "surface"].contains(&name), folder.path()).unwrap();
+    program::run(
+        &Flags::short(2),
+        |name| ["filters", "features", "surface", "clustering"].contains(&name),
+        folder.path(),
+    )
+    .unwrap();
     let page = fs::read_to_string(folder.path().join("GALLERY.md")).unwrap();
     assert!(page.contains("](gallery/surface.png)") && page.contains("3 x 3 losses"), "{page}");
+    assert!(page.contains("](gallery/clustering.png)") && !page.contains("{{"), "{page}");
     // Sections that were not drawn are left out.
     assert!(!page.contains("](gallery/gan.png)"));
 }
