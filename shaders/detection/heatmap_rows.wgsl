@@ -47,12 +47,9 @@ fn across(first: u32, column: i32, weights: vec4<f32>) -> f32 {
     return dot(elements, weights);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(id: u32) {
     let y = f32(id % ROWS);
     let map = id / ROWS;
     let corner = params.boxes_offset + map / POINTS * 4u;

@@ -4,8 +4,8 @@
 // One invocation ranks one score against all others of its row. Sixteen at a time, so that its loop does not run past 65,535.
 
 struct Params {
-    total: u32,
     count: u32,
+    row: u32,
     scores_offset: u32,
 }
 
@@ -26,22 +26,19 @@ fn key(place: u32) -> u32 {
     return 0x80000000u + magnitude;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let number = (group.x + group.y * groups.x) * 64u + lane;
-    if (number >= params.total) {
-        return;
-    }
-    let place = number % params.count;
+#import invocations
+
+fn compute(number: u32) {
+    let place = number % params.row;
     let start = number - place;
     let mine = key(number);
     var rank = 0u;
-    for (var block = 0u; block < params.count; block += 16u) {
+    for (var block = 0u; block < params.row; block += 16u) {
         for (var i = 0u; i < 16u; i++) { // unroll
             let other = block + i;
-            let theirs = key(start + min(other, params.count - 1u));
+            let theirs = key(start + min(other, params.row - 1u));
             let is_before = (theirs > mine) | ((theirs == mine) & (other < place));
-            rank += select(0u, 1u, is_before & (other < params.count));
+            rank += select(0u, 1u, is_before & (other < params.row));
         }
     }
     order[start + rank] = i32(place);

@@ -2,17 +2,13 @@
 // rows[k, i, y] * columns[k, j, x] * input[image(k), c, y, x]. Input [images, CHANNELS, HEIGHT, WIDTH], boxes as in
 // roi_levels.wgsl, rows [k, BINS_Y, ROW], columns [k, BINS_X, COLUMN], output [k, CHANNELS, BINS_Y, BINS_X].
 //
-// One invocation computes one element and walks the elements under its bin, if the region lies on this level. An image that does not exist gives NaN and
-// is reported in `fault`. Accumulator: f32.
+// One invocation computes one element from those under its bin, if the region lies on this level. An image that does not exist
+// gives NaN and is reported in `fault`. Accumulator: f32.
 
 alias Sum = f32;
 
 #import roi_geometry
 #import roi_levels
-
-// The height and width of the largest level.
-const ROW: u32 = 1u;
-const COLUMN: u32 = 1u;
 
 // Columns in one iteration of the loop: more than one if a loop would run past 65,535.
 const BLOCK: u32 = 1u;
@@ -55,15 +51,10 @@ fn touched(low: f32, high: f32, bin: u32, bins: u32, size: u32) -> vec2<u32> {
     return vec2<u32>(min(u32(first), size - 1u), min(u32(end) + 1u, size));
 }
 
-// Set by the specialiser if faults are reported.
-fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+#import report
+#import invocations
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+fn compute(place: u32) {
     let j = place % BINS_X;
     let i = place / BINS_X % BINS_Y;
     let c = place / (BINS_X * BINS_Y) % CHANNELS;

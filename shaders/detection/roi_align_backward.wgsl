@@ -9,10 +9,6 @@ alias Sum = f32;
 #import roi_geometry
 #import roi_levels
 
-// The height and width of the largest level.
-const ROW: u32 = 1u;
-const COLUMN: u32 = 1u;
-
 struct Params {
     count: u32,
     regions: u32,
@@ -50,12 +46,9 @@ fn share(k: u32, c: u32, y: u32, x: u32) -> f32 {
     return sum;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count * params.parts) {
-        return;
-    }
+#import invocations_of_parts
+
+fn compute(id: u32) {
     let place = id % params.count;
     let x = place % WIDTH;
     let y = place / WIDTH % HEIGHT;

@@ -25,15 +25,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> index: array<i32>;
 @group(0) @binding(5) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser if faults are reported.
-fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+#import report
+#import invocations
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+fn compute(place: u32) {
     let j = place % BINS_X;
     let i = place / BINS_X % BINS_Y;
     let c = place / (BINS_X * BINS_Y) % CHANNELS;

@@ -44,12 +44,9 @@ fn share(k: u32, c: u32, y: i32, x: i32) -> f32 {
     return sum;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count * params.parts) {
-        return;
-    }
+#import invocations_of_parts
+
+fn compute(id: u32) {
     let place = id % params.count;
     let x = i32(place % WIDTH);
     let y = i32(place / WIDTH % HEIGHT);

@@ -1,5 +1,5 @@
 // The weight of each element along one dimension in each bin of a region: output[k, bin, y] = sum over the bin's samples s of the
-// weight of element y at sample s, divided by their number, for the regions on this level. Output [k, BINS, ROW], where ROW is the length of the longest level.
+// weight of element y at sample s, divided by their number, for the regions on this level. Output [k, BINS, ROW].
 //
 // The region runs from `low * scale - shift` to `high * scale - shift`, bins divide it evenly, and samples are spread evenly over
 // a bin. A sample between -1 and SIZE is clamped to 0 .. SIZE - 1 and divided between its two neighbours; others count nothing.
@@ -14,7 +14,6 @@ const SAMPLES: u32 = 0u;
 const ALIGNED: bool = false;
 const BINS: u32 = 1u;
 const SIZE: u32 = 1u;
-const ROW: u32 = 1u;
 
 struct Params {
     count: u32,
@@ -36,12 +35,9 @@ fn weight(position: f32, y: f32) -> f32 {
     return max(1.0 - abs(inside - y), 0.0);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let y = f32(place % ROW);
     let bin = f32(place / ROW % BINS);
     let first = params.boxes_offset + place / ROW / BINS * BOX;

@@ -27,3 +27,8 @@ struct Params {
 fn store_output(index: u32, value: f32) {
     output[index] = Result(value);
 }
+
+// Zeros for the numbers past the end of the sum; `along_k` is 1 if the quad runs along k.
+fn within(quad: Quad, k: u32, along_k: u32, end: u32) -> Quad {
+    return select(Quad(), quad, vec4(k) + along_k * vec4(0u, 1u, 2u, 3u) < vec4(end));
+}

@@ -32,19 +32,15 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> output: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser if faults are reported.
-fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+#import report
 
 fn load_preds(index: u32) -> i32 { return preds[params.preds_offset + index]; }
 
 fn load_labels(index: u32) -> i32 { return labels[params.target_offset + index]; }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let at = (group.x + group.y * groups.x) * 64u + lane;
-    if (at >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(at: u32) {
     let is = load_labels(at);
     if (params.ignores != 0u && is == params.ignored) {
         return;

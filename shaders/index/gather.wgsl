@@ -16,12 +16,9 @@ fn invalid() -> Value { return Value(bitcast<f32>(0x7fc00000u + min(params.count
 
 fn store_output(index: u32, value: Value) { output[index] = Element(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let row = place / params.inner;
     let i = place % params.inner;
     let taken = index[params.index_offset + select(place, row % params.taken, SHARED)];

@@ -11,10 +11,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
 @group(0) @binding(2) var<storage, read_write> ranks: array<u32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let n = (group.x + group.y * groups.x) * 64u + lane;
-    if (n < params.count) {
-        ranks[n] = min(mask[params.mask_offset + n], 1u);
-    }
+#import invocations
+
+fn compute(n: u32) {
+    ranks[n] = min(mask[params.mask_offset + n], 1u);
 }

@@ -13,12 +13,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> positions: array<i32>;
 @group(0) @binding(4) var<storage, read_write> total: array<i32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let n = (group.x + group.y * groups.x) * 64u + lane;
-    if (n >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(n: u32) {
     let last = params.count - 1u;
     let chosen = ranks[last] + min(mask[params.mask_offset + last], 1u);
     if (n == 0u) {

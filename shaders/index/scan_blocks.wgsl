@@ -4,8 +4,8 @@
 // One invocation goes through one block.
 
 struct Params {
+    length: u32,
     count: u32,
-    blocks: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -13,14 +13,11 @@ struct Params {
 
 fn start(block: u32) -> u32 { return 0u; }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let block = (group.x + group.y * groups.x) * 64u + lane;
-    if (block >= params.blocks) {
-        return;
-    }
+#import invocations
+
+fn compute(block: u32) {
     var total = start(block);
-    for (var n = block * 256u; n < min(block * 256u + 256u, params.count); n++) {
+    for (var n = block * 256u; n < min(block * 256u + 256u, params.length); n++) {
         let value = data[n];
         data[n] = total;
         total += value;

@@ -17,15 +17,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> winners: array<atomic<u32>>;
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser if faults are reported.
-fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+#import report
+#import invocations
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let n = (group.x + group.y * groups.x) * 64u + lane;
-    if (n >= params.count) {
-        return;
-    }
+fn compute(n: u32) {
     let found = index[params.index_offset + n];
     if (u32(found) >= params.size) {
         report(params.fault, params.size, found);

@@ -16,12 +16,9 @@ struct Params {
 
 fn load_input(place: u32) -> Element { return input[params.input_offset + place]; }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let winner = winners[place];
     if (winner == 0u) {
         output[place] = Element(0);

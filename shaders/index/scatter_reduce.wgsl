@@ -19,12 +19,9 @@ fn combine(a: Accumulator, b: Accumulator) -> Accumulator { return a + b; }
 
 fn store_output(index: u32, value: Accumulator) { output[index] = Element(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let row = place / params.inner;
     let destination = row % params.size;
     let start = row / params.size * params.taken * params.inner + place % params.inner;

@@ -26,12 +26,9 @@ fn load_input(place: u32) -> Accumulator { return Accumulator(input[params.input
 
 fn combine(a: Accumulator, b: Accumulator) -> Accumulator { return a + b; }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(id: u32) {
     let first = id / params.columns * 1024u;
     if (keys[first] != keys[first + 1023u]) {
         return;

@@ -34,12 +34,9 @@ fn chunk_total(place: u32) -> Accumulator { return Accumulator(START); }
 
 fn store_output(index: u32, value: Accumulator) { output[index] = Element(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let row = place / params.inner;
     let outer = row / params.size;
     let i = place % params.inner;

@@ -3,14 +3,7 @@
 //
 // One invocation counts one chunk, in workgroup memory that no other invocation touches.
 
-struct Params {
-    count: u32,
-    chunks: u32,
-    shift: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<u32>;
+#import radix_keys
 @group(0) @binding(2) var<storage, read_write> counts: array<u32>;
 
 var<workgroup> counters: array<u32, 1024>;

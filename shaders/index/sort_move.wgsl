@@ -4,14 +4,7 @@
 // One invocation moves the 64 keys of one chunk, in order, so that equal keys keep their order. In the first pass key n comes
 // from source n; later ones read `order`.
 
-struct Params {
-    count: u32,
-    chunks: u32,
-    shift: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<u32>;
+#import radix_keys
 @group(0) @binding(2) var<storage, read> starts: array<u32>;
 @group(0) @binding(3) var<storage, read_write> moved_keys: array<u32>;
 @group(0) @binding(4) var<storage, read_write> moved_order: array<u32>;

@@ -44,8 +44,7 @@ fn none() -> f32 { return bitcast<f32>(0xff800000u + min(params.rows, 0u)); }
 
 fn not_a_number() -> f32 { return bitcast<f32>(0x7fc00000u + min(params.rows, 1u)); }
 
-// Set by the specialiser if faults are reported.
-fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+#import report
 
 // log(e^a + e^b + e^c)
 fn log_sum(a: f32, b: f32, c: f32) -> f32 {

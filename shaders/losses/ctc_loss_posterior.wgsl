@@ -45,12 +45,9 @@ fn share(place: u32, base: f32) -> f32 {
     return probability;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let class_ = place % params.classes;
     let sample = place / params.classes % params.batch;
     let t = place / params.classes / params.batch;

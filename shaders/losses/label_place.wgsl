@@ -23,15 +23,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<i32>;
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser if faults are reported.
-fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+#import report
+#import invocations
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let at = (group.x + group.y * groups.x) * 64u + lane;
-    if (at >= params.count) {
-        return;
-    }
+fn compute(at: u32) {
     let class_label = label[params.label_offset + at];
     if (params.ignores != 0u && class_label == params.ignored) {
         output[at] = -1;

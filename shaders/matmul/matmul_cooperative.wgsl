@@ -85,11 +85,6 @@ fn right_quad(base: u32, at: Place) -> Quad {
     return right[index / 4u];
 }
 
-// Zeros for the numbers past the end of the sum; `along_k` is 1 if the quad runs along k.
-fn within(quad: Quad, k: u32, along_k: u32, end: u32) -> Quad {
-    return select(Quad(), quad, vec4(k) + along_k * vec4(0u, 1u, 2u, 3u) < vec4(end));
-}
-
 // Stores the 16 x 16 sums that this subgroup left in workgroup memory.
 fn store_finished(first: u32, lane: u32, layer: u32, first_row: u32, first_column: u32) {
     for (var i = lane; i < SIDE * SIDE; i += SUBGROUP) {

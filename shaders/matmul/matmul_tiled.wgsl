@@ -115,11 +115,6 @@ fn right_quad(base: u32, at: Place) -> Quad {
     return select(loaded, Quad(1.0), vec4<bool>(ONES == 1u) & (columns == vec4(params.columns - 1u)));
 }
 
-// Zeros for the numbers past the end of the sum; `along_k` is 1 if the quad runs along k.
-fn within(quad: Quad, k: u32, along_k: u32, end: u32) -> Quad {
-    return select(Quad(), quad, vec4(k) + along_k * vec4(0u, 1u, 2u, 3u) < vec4(end));
-}
-
 // The permutation of the quads of step k: 0, 2, 4 or 6.
 fn permutation(k: u32) -> u32 {
     return (k / 2u) & 6u;

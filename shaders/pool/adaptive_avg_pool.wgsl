@@ -40,12 +40,9 @@ fn length(position: u32, from_size: u32, to_size: u32) -> f32 {
 
 fn store_output(index: u32, value: f32) { output[index] = Sum(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count * params.parts) {
-        return;
-    }
+#import invocations_of_parts
+
+fn compute(id: u32) {
     let place = id % params.count;
     let start = place / (params.to_size * params.inner) * (params.from_size * params.inner) + place % params.inner;
     let position = place / params.inner % params.to_size;

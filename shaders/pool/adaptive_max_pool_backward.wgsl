@@ -39,12 +39,9 @@ fn load_index(place: u32) -> u32 { return u32(index[params.index_offset + place]
 
 fn store_output(index: u32, value: f32) { output[index] = Sum(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count * params.parts) {
-        return;
-    }
+#import invocations_of_parts
+
+fn compute(id: u32) {
     let place = id % params.count;
     let here = place % (params.slices * params.to_size * params.inner);
     let start = place / (params.to_size * params.inner) * (params.from_size * params.inner) + place % params.inner;

@@ -24,12 +24,9 @@ fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]
 
 fn store_output(index: u32, value: f32) { output[index] = Result(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let plane = place / (OUT_HEIGHT * OUT_WIDTH) * (IN_HEIGHT * IN_WIDTH);
     let y = place / OUT_WIDTH % OUT_HEIGHT;
     let x = place % OUT_WIDTH;

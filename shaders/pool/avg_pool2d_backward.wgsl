@@ -27,12 +27,9 @@ fn load_grad(index: u32) -> f32 { return f32(grad[params.grad_offset + index]); 
 
 fn store_output(index: u32, value: f32) { output[index] = Result(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let plane = place / (CELLS_Y * CELLS_X);
     // The cell's first position in the padded input.
     let row = place / CELLS_X % CELLS_Y * CELL_Y;

@@ -24,23 +24,10 @@ struct Params {
     input_offset: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Element>;
-@group(0) @binding(3) var<storage, read_write> index: array<i32>;
+#import pool_maxima
+#import invocations
 
-fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]); }
-
-fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
-
-fn store_output(index: u32, value: f32) { output[index] = Element(value); }
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+fn compute(place: u32) {
     let plane = place / (OUT_HEIGHT * OUT_WIDTH) * (IN_HEIGHT * IN_WIDTH);
     let slice = place / (OUT_HEIGHT * OUT_WIDTH) % SLICES * (IN_HEIGHT * IN_WIDTH);
     // Unsigned arithmetic wraps: a position left of or above the input is a huge number, not below the size.

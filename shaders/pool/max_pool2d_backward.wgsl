@@ -39,12 +39,9 @@ fn load_index(place: u32) -> u32 { return u32(index[params.index_offset + place]
 
 fn store_output(index: u32, value: f32) { output[index] = Element(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let plane = place / (CELLS_Y * CELLS_X);
     let slice = plane % SLICES * (IN_HEIGHT * IN_WIDTH);
     // The cell's first position in the padded input.

@@ -1,7 +1,7 @@
 // Position of the largest or smallest element over some dimensions: output[o] = argmax over e of
 // input[place(o, e)], the first where several are equal; a NaN wins over everything.
 //
-// One invocation compares every `chunks`-th element of one output; if there are several chunks, a second run over their
+// One invocation compares every `parts`-th element of one output; if there are several parts, a second run over their
 // candidates decides. The planner writes `place` for the input's strides, and `candidate` for the second run.
 
 alias Element = f32;
@@ -11,9 +11,9 @@ alias Value = f32;
 const KIND: u32 = 1u;
 
 struct Params {
-    outputs: u32,
+    count: u32,
     length: u32,
-    chunks: u32,
+    parts: u32,
     offset: u32,
 }
 
@@ -30,17 +30,14 @@ fn load_input(index: u32, position: u32) -> Value { return Value(input[params.of
 
 fn not_a_number(x: Value) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.outputs * params.chunks) {
-        return;
-    }
-    let index = id / params.chunks;
-    var element = id % params.chunks;
+#import invocations_of_parts
+
+fn compute(id: u32) {
+    let index = id / params.parts;
+    var element = id % params.parts;
     var best_position = candidate(index, element);
     var best = load_input(index, best_position);
-    element += params.chunks;
+    element += params.parts;
     while (element < params.length) {
         let position = candidate(index, element);
         let value = load_input(index, position);
@@ -49,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let wins = (beats & !not_a_number(best)) | (ties & (position < best_position));
         best = select(best, value, wins);
         best_position = select(best_position, position, wins);
-        element += params.chunks;
+        element += params.parts;
     }
     output[id] = i32(best_position);
 }

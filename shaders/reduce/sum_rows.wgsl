@@ -1,11 +1,11 @@
 // output[c] = sum over r of input[r, c], in order: adds up the partial sums that an operation's first kernel leaves.
 //
-// input is contiguous [rows, columns]. One invocation computes one output. Accumulator: f32.
+// input is contiguous [rows, count]. One invocation computes one output. Accumulator: f32.
 
 alias Result = f32;
 
 struct Params {
-    columns: u32,
+    count: u32,
     rows: u32,
 }
 
@@ -15,15 +15,12 @@ struct Params {
 
 fn store_output(index: u32, value: f32) { output[index] = Result(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let column = (group.x + group.y * groups.x) * 64u + lane;
-    if (column >= params.columns) {
-        return;
-    }
+#import invocations
+
+fn compute(column: u32) {
     var total = 0.0;
     for (var row = 0u; row < params.rows; row++) {
-        total += input[row * params.columns + column];
+        total += input[row * params.count + column];
     }
     store_output(column, total);
 }

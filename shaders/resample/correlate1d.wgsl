@@ -25,12 +25,9 @@ fn load_weights(index: u32) -> f32 { return weights[params.weights_offset + inde
 
 fn store_output(index: u32, value: f32) { output[index] = value; }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let at = (group.x + group.y * groups.x) * 64u + lane;
-    if (at >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(at: u32) {
     let within = at % params.inner;
     let place = at / params.inner % params.length;
     let row = at / params.inner / params.length;

@@ -33,12 +33,9 @@ fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]
 
 fn store_output(index: u32, value: f32) { output[index] = Sum(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count * params.parts) {
-        return;
-    }
+#import invocations_of_parts
+
+fn compute(id: u32) {
     let place = id % params.count;
     let row = place / params.inner;
     let target_place = params.ends_offset + row % params.taken;

@@ -145,12 +145,9 @@ fn coverage(place: vec2<f32>, size: vec2<f32>) -> f32 {
     return inside.x * inside.y;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = (group.x + group.y * groups.x) * 64u + lane;
-    if (index >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(index: u32) {
     let width = select(OUT_WIDTH, WIDTH, TRANSPOSED);
     let height = select(OUT_HEIGHT, HEIGHT, TRANSPOSED);
     let x = index % width;

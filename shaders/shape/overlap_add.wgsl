@@ -39,12 +39,9 @@ fn load_input(index: u32) -> f32 { return f32(input[params.offset + place(index)
 
 fn store_output(index: u32, value: f32) { output[index] = Element(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = (group.x + group.y * groups.x) * 64u + lane;
-    if (index >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(index: u32) {
     let inner = index % INNER;
     let x = index / INNER % SIZE;
     let outer = index / (INNER * SIZE);

@@ -65,12 +65,9 @@ fn source(mode: u32, position: u32, before: u32, size: u32) -> i32 {
 
 fn store_output(index: u32, value: Value) { output[index] = Element(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = (group.x + group.y * groups.x) * 64u + lane;
-    if (index >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(index: u32) {
     let row = index / OUT_C;
     let plane = row / OUT_B;
     let a = source(MODE_A, plane % OUT_A, params.before_a, SIZE_A);

@@ -38,12 +38,9 @@ fn padded(o: i32, row: u32, column: u32) -> f32 {
 
 fn store_output(index: u32, value: f32) { output[index] = Element(value); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = (group.x + group.y * groups.x) * 64u + lane;
-    if (index >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(index: u32) {
     let column = index % INNER;
     let row = index / INNER / SIZE;
     let i = i32(index / INNER % SIZE);

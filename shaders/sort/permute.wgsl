@@ -22,12 +22,9 @@ struct Params {
 
 fn load_input(place: u32) -> Element { return input[params.offset + place]; }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(place: u32) {
     let row = place / params.inner / params.length * params.length * params.inner + place % params.inner;
     // Clamped: an index that is not a permutation must not lead outside.
     let other = row + min(u32(index[params.index_offset + place]), params.length - 1u) * params.inner;

@@ -21,12 +21,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> merged_keys: array<u32>;
 @group(0) @binding(4) var<storage, read_write> merged_places: array<u32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(id: u32) {
     let row = id / params.tiles * params.length;
     let to = id % params.tiles * TILE;
     let first = to / (2u * params.run) * (2u * params.run);

@@ -34,12 +34,9 @@ fn key(x: Element) -> u32 {
     return select(ordered, 0xffffffffu, magnitude > 0x7f800000u);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(id: u32) {
     let row = id / params.runs;
     let first = id % params.runs * RUN;
     let end = min(first + RUN, params.length);

@@ -20,12 +20,9 @@ struct Params {
 
 fn load_input(index: u32) -> Element { return input[params.offset + index]; }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = (group.x + group.y * groups.x) * 64u + lane;
-    if (id >= params.count) {
-        return;
-    }
+#import invocations
+
+fn compute(id: u32) {
     let within = id % params.inner;
     let step = id / params.inner % params.length;
     let outer = id / params.inner / params.length;
