@@ -25,10 +25,14 @@ gallery: driver
 # Keeps this machine's tuned winners out of the tests' reach.
 test test-long test-swiftshader golden-swiftshader mutants: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners
 
-# The whole suite; fails if there is no adapter to test on.
+# The whole suite; fails if there is no adapter to test on. `cargo test` runs the same tests and takes longer to compile: it
+# optimises the library a second time, for its unit tests, and builds all examples, of which the tests start two.
 test:
 	tools/install-driver.sh --require
-	cargo test $(FEATURES)
+	cargo test $(FEATURES) --config profile.dev.package.wgrad.opt-level=0 --lib
+	cargo build $(FEATURES) --example mnist --example custom_op
+	cargo test $(FEATURES) --bins --test '*'
+	cargo test $(FEATURES) --doc
 
 # The whole suite without sampling, and the long tests; every optimizer learns MNIST.
 test-long: export WGRAD_TEST_ALL = 1
@@ -58,12 +62,13 @@ mutants: driver
 snapshot: driver
 	cargo run $(FEATURES) --example snapshot -- $(ARGS)
 
-# The checks of CI besides the tests; kernels are examined if Mesa's compiler for AMD GPUs is installed.
+# The checks of CI besides the tests; kernels are examined if Mesa's compiler for AMD GPUs is installed. Documentation takes an
+# example along, so that dependencies have the features that tests ask of them and are not checked once more.
 check: driver
 	cargo fmt --check
 	cargo clippy --lib -- -D warnings
 	cargo clippy $(FEATURES) --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc $(FEATURES) --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc $(FEATURES) --no-deps --lib --example custom_op
 	cargo run $(FEATURES) --example shader-stats
 
 # Compiles the kernels by Mesa's compiler for AMD GPUs, without such a GPU; `make shader-stats ARGS=matmul`.
