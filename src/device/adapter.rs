@@ -120,6 +120,10 @@ options! {
         /// again for the backward pass until it fits, at any cost. With `None`, recomputation takes at most a twentieth of the
         /// plan's own time. It is a target: values that cannot be computed again stay.
         memory_budget: Option<u64> = None,
+        /// The bytes of host memory that recorded calls may take, at 1,024 a call, before they are submitted unasked. With `None`
+        /// they are 4 MiB, or 64 MiB if a gradient can be taken of them. Values that the program holds where a pass is cut are
+        /// stored, so parts of a few layers take more of the device's memory than a whole pass.
+        recording_budget: Option<usize> = None,
         /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
         /// that is not arithmetic.
         noop: Option<Noop> = None,

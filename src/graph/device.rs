@@ -14,8 +14,9 @@ use std::iter;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
-/// Recordings may take up to this many bytes of host memory before they are flushed unasked. A recording with a history waits for
-/// its gradient: if it were cut off from that, each value that the gradient reads would have to be stored.
+/// Recordings may take up to this many bytes of host memory before they are flushed unasked, if a device's options don't say
+/// otherwise. A recording with a history waits for its gradient: if it were cut off from that, each value that the gradient reads
+/// would have to be stored.
 const MOST_PENDING: usize = 4 << 20;
 const MOST_PENDING_WITH_HISTORY: usize = 64 << 20;
 
@@ -132,12 +133,15 @@ struct Recorder {
     late: Option<Error>,
     /// The reason why values on the device are neither the old ones nor the recorded ones.
     unknown: Option<Error>,
+    /// Bytes of host memory that the recording may take, if the device's options say so.
+    budget: Option<usize>,
 }
 
 impl Recorder {
     /// Calls that may be pending.
     fn most_calls(&self) -> usize {
-        if self.has_history { MOST_PENDING_WITH_HISTORY / CALL_BYTES } else { MOST_PENDING / CALL_BYTES }
+        let unasked = if self.has_history { MOST_PENDING_WITH_HISTORY } else { MOST_PENDING };
+        (self.budget.unwrap_or(unasked) / CALL_BYTES).max(1)
     }
 }
 
@@ -151,8 +155,9 @@ pub struct RandomState {
 }
 
 impl Device {
-    pub(crate) fn from_executor(executor: Box<dyn Executor>) -> Device {
-        let recorder = Mutex::new(Recorder::default());
+    /// `budget` bounds the bytes of host memory that a recording takes.
+    pub(crate) fn from_executor(executor: Box<dyn Executor>, budget: Option<usize>) -> Device {
+        let recorder = Mutex::new(Recorder { budget, ..Recorder::default() });
         Device { inner: Arc::new(Inner { executor, recorder, running: Mutex::default() }) }
     }
 

@@ -40,12 +40,12 @@ impl Device {
     fn from_gpu(gpu: Gpu, options: &DeviceOptions) -> Result<Device> {
         let tuner = Tuner::open(&gpu, options)?;
         let planner = Box::new(Planner::new(gpu, tuner)?);
-        Ok(Device::from_executor(Checked::wrap(planner, Ok(options.debug.with_env()?))))
+        Ok(Device::from_executor(Checked::wrap(planner, Ok(options.debug.with_env()?)), options.recording_budget))
     }
 
     /// The CPU reference: double precision, slow, needs no adapter.
     pub fn reference() -> Device {
-        Device::from_executor(Checked::wrap(Box::new(Reference::default()), Debug::default().with_env()))
+        Device::from_executor(Checked::wrap(Box::new(Reference::default()), Debug::default().with_env()), None)
     }
 
     /// Every adapter of this machine that wgpu reaches, best first.

@@ -210,6 +210,54 @@ fn a_pass_that_is_cut_takes_little_more_than_a_whole_one() {
     }
 }
 
+/// Bytes of recordings that are cut after so many calls, the deep chains below into five and eight parts.
+const BUDGETS: [usize; 2] = [700 << 10, 1500 << 10];
+
+/// On images of a size for which neither the whole nor a part takes other kernels for the sake of launches.
+#[test]
+fn a_long_recording_that_is_cut_takes_little_more_than_a_whole_one() {
+    let step = |budget: Option<usize>, (shape, size)| {
+        let options = DeviceOptions::default().noop(software()).recording_budget(budget);
+        let mut training = Training::new(Device::with_options(&options).unwrap(), shape, 64, size).unwrap();
+        training.step(1, false).unwrap();
+        let (launches, runs, stats) = training.step(1, false).unwrap();
+        (launches, stats.bytes_live_peak, runs)
+    };
+    for shape in [(Shape::Plain, 8), (Shape::Residual, 32), (Shape::PreActivation, 8), (Shape::Dense, 32)] {
+        let (launches, bytes, runs) = step(None, shape);
+        assert_eq!(runs, 1);
+        for budget in BUDGETS {
+            let (more, most, runs) = step(Some(budget), shape);
+            let shares = [more as f64 / launches as f64, most as f64 / bytes as f64];
+            let of = format!("{shape:?}, a budget of {budget} bytes, {runs} plans");
+            assert!(runs > 4, "{of}");
+            assert!(shares[0] <= 1.1, "{of}: {more} launches, {launches} of a whole step");
+            assert!(shares[1] <= 1.2, "{of}: {most} bytes, {bytes} of a whole step");
+        }
+    }
+}
+
+/// All parameters after two steps of a deep chain on the adapter.
+fn trained(budget: Option<usize>) -> Vec<Vec<f64>> {
+    let device = Device::with_options(&DeviceOptions::default().recording_budget(budget)).unwrap();
+    device.manual_seed(3);
+    let mut training = Training::new(device.clone(), Shape::Residual, 64, 4).unwrap();
+    training.images = Tensor::randn(&device, &[8, 16, 4, 4]).unwrap();
+    let runs: Vec<u64> = (0..2).map(|_| training.step(1, false).unwrap().1).collect();
+    assert_eq!(runs.iter().all(|&runs| runs > 4), budget.is_some(), "{runs:?} plans with {budget:?}");
+    training.chain.parameters().iter().map(|parameter| parameter.value().to_f64().unwrap()).collect()
+}
+
+#[test]
+fn a_long_recording_that_is_cut_has_the_same_bits() {
+    if common::adapter().is_none() {
+        return;
+    }
+    let whole = trained(None);
+    assert!(whole.iter().flatten().all(|value| value.is_finite()));
+    assert!(trained(Some(BUDGETS[0])) == whole, "other bits with a budget of {} bytes", BUDGETS[0]);
+}
+
 #[test]
 fn inputs_that_wait_for_their_work_are_bounded() {
     const BYTES: u64 = 8 << 20;
