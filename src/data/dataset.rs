@@ -104,6 +104,17 @@ pub(super) fn check_index(op: &'static str, index: usize, size: usize) -> Result
     Err(Error::IndexOutOfRange { op, index: i64::try_from(index).unwrap_or(i64::MAX), size })
 }
 
+/// The most pixels of an item that a set draws.
+const MOST_PIXELS: usize = 1 << 24;
+
+/// Sides with more pixels than an item may have are an error.
+pub(super) fn check_pixels(op: &'static str, sides: &[usize]) -> Result<()> {
+    match sides.iter().try_fold(1usize, |pixels, &side| pixels.checked_mul(side)) {
+        Some(pixels) if pixels <= MOST_PIXELS => Ok(()),
+        _ => Err(Error::invalid(op, format!("sides of {sides:?}; an item has at most {MOST_PIXELS} pixels"))),
+    }
+}
+
 /// Some items of a set: see [`Dataset::subset`].
 #[derive(Clone, Debug)]
 pub struct Subset<D> {

@@ -1,6 +1,6 @@
 //! Lines of text from labelled images.
 
-use super::dataset::check_index;
+use super::dataset::{check_index, check_pixels};
 use super::random::Words;
 use super::{Dataset, Image, Images, Sample};
 use crate::error::{Error, Result};
@@ -36,7 +36,8 @@ impl ImageStrings {
     /// `count` lines, each with a number of images in `lengths`, in pictures of a height and a width.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no length, or the longest line does not fit into a picture.
+    /// [`Error::Invalid`] if there is no length, the longest line does not fit into a picture, or that has more than 16,777,216
+    /// pixels.
     pub fn new(
         images: Images,
         count: usize,
@@ -52,6 +53,7 @@ impl ImageStrings {
             );
             return Err(Error::invalid("ImageStrings", rule));
         }
+        check_pixels("ImageStrings", &size)?;
         Ok(ImageStrings { images, count, lengths, size, seed })
     }
 }

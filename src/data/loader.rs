@@ -136,7 +136,12 @@ where
             let refused = |panic| Error::invalid("collate", format!("it panicked: {panic}; items {indices:?}"));
             caught(|| collate(items)).unwrap_or_else(|panic| Err(refused(panic)))
         };
-        let queue = Queue::new(options.workers, options.workers * options.prefetch, batch..count, Box::new(work))?;
+        let queue = Queue::new(
+            options.workers,
+            options.workers.saturating_mul(options.prefetch),
+            batch..count,
+            Box::new(work),
+        )?;
         Ok(DataLoaderIter { queue, record: self.record.clone(), waited: Duration::ZERO, start: Instant::now() })
     }
 

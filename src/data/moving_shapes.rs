@@ -1,6 +1,6 @@
 //! Drawn clips: a set for networks over video that needs no files.
 
-use super::dataset::check_index;
+use super::dataset::{check_index, check_pixels};
 use super::random::Words;
 use super::{Dataset, Image, Sample};
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ impl MovingShapes {
     /// `count` clips of `frames` frames of a height and a width.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there are fewer than two frames, or a side is below 16.
+    /// [`Error::Invalid`] if there are fewer than two frames, a side is below 16, or there are more than 16,777,216 pixels.
     pub fn new(count: usize, frames: usize, size: [usize; 2], seed: u64) -> Result<MovingShapes> {
         if frames < 2 || size.iter().any(|&side| side < SMALLEST) {
             let rule = format!(
@@ -57,6 +57,7 @@ impl MovingShapes {
             );
             return Err(Error::invalid("MovingShapes", rule));
         }
+        check_pixels("MovingShapes", &[frames, size[0], size[1]])?;
         Ok(MovingShapes { count, frames, size, seed })
     }
 }

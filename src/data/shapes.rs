@@ -1,6 +1,6 @@
 //! Drawn shapes: a set for segmentation and detection that needs no files.
 
-use super::dataset::check_index;
+use super::dataset::{check_index, check_pixels};
 use super::random::Words;
 use super::{BoundingBox, Dataset, Image};
 use crate::error::{Error, Result};
@@ -60,12 +60,13 @@ impl Shapes {
     /// `count` drawings of a height and a width, of one to three shapes each.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a side is below 8.
+    /// [`Error::Invalid`] if a side is below 8, or there are more than 16,777,216 pixels.
     pub fn new(count: usize, size: [usize; 2], seed: u64) -> Result<Shapes> {
         if size.iter().any(|&side| side < SMALLEST) {
             let rule = format!("drawings of {} x {}; a side has at least {SMALLEST} pixels", size[0], size[1]);
             return Err(Error::invalid("Shapes", rule));
         }
+        check_pixels("Shapes", &size)?;
         Ok(Shapes { count, size, seed, most: 3 })
     }
 

@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Device, Parameter, Tensor, no_grad};
+use crate::shape::{Layout, Shape};
 
 /// The base of the upper half: a lower half, which stays below it, and as much again fit into an i32.
 const BASE: i32 = 1 << 30;
@@ -15,9 +16,17 @@ pub(super) struct Counter {
 }
 
 impl Counter {
+    /// The number of counts of a shape, if the device can hold them.
+    pub fn check(device: &Device, shape: &[usize]) -> Result<usize> {
+        let layout = Layout::contiguous(Shape::new(shape)?, DType::I32);
+        device.check_size("metric", &layout)?;
+        Ok(layout.shape.numel())
+    }
+
     /// Counts of zero.
     pub fn new(device: &Device, shape: &[usize]) -> Result<Counter> {
-        let zeros = || Tensor::from_slice(device, &vec![0i32; shape.iter().product()], shape);
+        let count = Counter::check(device, shape)?;
+        let zeros = || Tensor::from_slice(device, &vec![0i32; count], shape);
         // Values from the host, not computed, so that the first addition has the same plan as all later ones.
         let lower = Parameter::buffer("lower", &zeros()?);
         let upper = Parameter::buffer("upper", &zeros()?);

@@ -49,7 +49,7 @@ impl Ranking {
                 let sorted: Vec<f32> = order.iter().map(|&at| thresholds[at]).collect();
                 let rank = |threshold: &f32| sorted.partition_point(|other| other < threshold);
                 let ranks = thresholds.iter().map(rank).collect();
-                let counts = Counter::new(device, &[1, 1, columns * 2 * (sorted.len() + 1)])?;
+                let counts = Counter::new(device, &[1, 1, columns.saturating_mul(2).saturating_mul(sorted.len() + 1)])?;
                 let sorted = Tensor::from_slice(device, &sorted, &[sorted.len()])?;
                 State::Binned(Box::new(Bins { thresholds, sorted, ranks, counts }))
             }

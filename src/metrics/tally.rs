@@ -41,8 +41,11 @@ impl Tally {
             Task::Multilabel(labels) => (labels, 2, 2),
             Task::Multiclass(classes) => (1, if is_matrix { classes } else { 3 }, classes),
         };
+        let shape = [groups, rows, classes];
+        // Counts of each item of a batch have this size too.
+        Counter::check(device, &shape)?;
         let state = match options.multidim_average {
-            MultidimAverage::Global => State::Global(Counter::new(device, &[groups, rows, classes])?),
+            MultidimAverage::Global => State::Global(Counter::new(device, &shape)?),
             MultidimAverage::Samplewise => State::Samplewise(Vec::new()),
         };
         let is_matrix = is_matrix || !matches!(task, Task::Multiclass(_));

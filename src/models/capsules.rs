@@ -129,24 +129,25 @@ impl CapsNet {
         }
         let (first, second) = (Conv2dOptions::default().stride(conv_stride), Conv2dOptions::default().stride(2));
         let [narrow, wide] = options.decoder_widths;
-        let pixels = channels * image_size[0] * image_size[1];
+        let product = |sizes: &[usize]| sizes.iter().fold(1, |product: usize, &size| product.saturating_mul(size));
+        let pixels = product(&[channels, image_size[0], image_size[1]]);
         Ok(CapsNet {
             conv1: Conv2d::new(&scope.at("conv1"), channels, conv_channels, kernel_size, &first)?,
             primary_capsules: Conv2d::new(
                 &scope.at("primary_capsules"),
                 conv_channels,
-                primary_capsules * primary_dim,
+                product(&[primary_capsules, primary_dim]),
                 kernel_size,
                 &second,
             )?,
             digit_capsules: RoutedCapsules::new(
                 &scope.at("digit_capsules"),
-                [primary_capsules * height * width, primary_dim],
+                [product(&[primary_capsules, height, width]), primary_dim],
                 [classes, class_dim],
                 routing_iterations,
             )?,
             decoder: Sequential::new(&scope.at("decoder"))
-                .make(|s| Linear::new(s, classes * class_dim, narrow))?
+                .make(|s| Linear::new(s, product(&[classes, class_dim]), narrow))?
                 .push(Relu)
                 .make(|s| Linear::new(s, narrow, wide))?
                 .push(Relu)

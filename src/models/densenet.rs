@@ -95,7 +95,7 @@ impl DenseNet {
         for (number, layers) in (1..).zip(block_config) {
             features =
                 features.make_named(format!("denseblock{number}"), |s| DenseBlock::new(s, width, layers, options))?;
-            width += layers * growth_rate;
+            width = width.saturating_add(layers.saturating_mul(growth_rate));
             if number < block_config.len() {
                 features = features.make_named(format!("transition{number}"), |s| transition(s, width))?;
                 width /= 2;
@@ -141,7 +141,7 @@ struct DenseBlock {
 impl DenseBlock {
     fn new(scope: &Scope, inputs: usize, layers: usize, options: &DenseNetOptions) -> Result<DenseBlock> {
         let layer = |number: usize| {
-            let width = inputs + number * options.growth_rate;
+            let width = inputs.saturating_add(number.saturating_mul(options.growth_rate));
             DenseLayer::new(&scope.at(format!("denselayer{}", number + 1)), width, options)
         };
         Ok(DenseBlock { layers: (0..layers).map(layer).collect::<Result<_>>()? })
@@ -169,7 +169,7 @@ struct DenseLayer {
 
 impl DenseLayer {
     fn new(scope: &Scope, inputs: usize, options: &DenseNetOptions) -> Result<DenseLayer> {
-        let width = options.bn_size * options.growth_rate;
+        let width = options.bn_size.saturating_mul(options.growth_rate);
         let pointwise = Conv2dOptions::default();
         Ok(DenseLayer {
             norm1: norm(&scope.at("norm1"), inputs)?,

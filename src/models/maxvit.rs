@@ -201,7 +201,7 @@ impl MbConv {
             proj.make(|s| Conv2d::new(s, inputs, outputs, 1, &pointwise))
         });
         let plain = ConvNormActivationOptions::default().norm(NORM).activation(Activation::Gelu);
-        let expanded = 4 * outputs;
+        let expanded = outputs.saturating_mul(4);
         let depthwise = plain.stride(stride).groups(expanded);
         let layers = Sequential::new(&scope.at("layers"))
             .make_named("pre_norm", |s| BatchNorm2d::new(s, inputs, &NORM))?
@@ -302,7 +302,7 @@ impl RelativeAttention {
         }
         let heads = width / head_dim;
         Ok(RelativeAttention {
-            bias: RelativePositionBias::new(scope, [window; 2], heads, &[window * window; 2])?,
+            bias: RelativePositionBias::new(scope, [window; 2], heads, &[window.saturating_mul(window); 2])?,
             to_qkv: Linear::new(&scope.at("to_qkv"), width, 3 * width)?,
             merge: Linear::new(&scope.at("merge"), width, width)?,
             heads,

@@ -274,7 +274,7 @@ impl Block {
         let has = |attention| options.attention == Some(attention);
         let squeezed = outputs / REDUCTION;
         let se = || SqueezeExcitation::new(&at("se"), outputs, squeezed, Activation::Relu, Activation::Sigmoid);
-        let width = channels * options.width_per_group / 64 * options.groups;
+        let width = (channels.saturating_mul(options.width_per_group) / 64).saturating_mul(options.groups);
         let is_bottleneck = options.bottleneck;
         let grouped = strided.groups(options.groups);
         Ok(Block {

@@ -238,7 +238,7 @@ impl WindowAttention {
             return Err(Error::invalid("SwinTransformer", rule));
         }
         Ok(WindowAttention {
-            bias: RelativePositionBias::new(scope, [window; 2], heads, &[window.pow(4)])?,
+            bias: RelativePositionBias::new(scope, [window; 2], heads, &[window.saturating_pow(4)])?,
             qkv: Linear::new(&scope.at("qkv"), width, 3 * width)?,
             proj: Linear::new(&scope.at("proj"), width, width)?,
             heads,

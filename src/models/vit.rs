@@ -168,7 +168,8 @@ impl Encoder {
     fn new(scope: &Scope, options: &VisionTransformerOptions) -> Result<Encoder> {
         let VisionTransformerOptions { image_size, patch_size, hidden_dim, dropout, .. } = *options;
         let side = image_size / patch_size;
-        let embedding = Tensor::normal(scope.device(), &[1, side * side + 1, hidden_dim], 0.0, 0.02)?;
+        let embedding =
+            Tensor::normal(scope.device(), &[1, side.saturating_mul(side).saturating_add(1), hidden_dim], 0.0, 0.02)?;
         let layers = (0..options.layers).try_fold(Sequential::new(&scope.at("layers")), |layers, number| {
             layers.make_named(format!("encoder_layer_{number}"), |s| Block::new(s, options))
         })?;

@@ -1,9 +1,11 @@
 //! Attention within windows: positions relative to each other, and cutting an image into windows.
 
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
 use crate::nn::{Scope, init};
 use crate::number::nearest;
+use crate::shape::{Layout, Shape};
 
 /// A learned bias for each head and each offset of two positions in a window.
 pub(super) struct RelativePositionBias {
@@ -17,13 +19,16 @@ pub(super) struct RelativePositionBias {
 impl RelativePositionBias {
     /// A bias for windows of these rows and columns; `index_shape` is the index's shape in files.
     pub fn new(scope: &Scope, [height, width]: [usize; 2], heads: usize, index_shape: &[usize]) -> Result<Self> {
-        let table = Tensor::zeros(scope.device(), &[(2 * height - 1) * (2 * width - 1), heads])?;
+        let offsets = [height, width].map(|side| side.saturating_mul(2).saturating_sub(1));
+        let table = Tensor::zeros(scope.device(), &[offsets[0].saturating_mul(offsets[1]), heads])?;
         let table = scope.parameter("relative_position_bias_table", &table);
         init::trunc_normal(&table, 0.0, 0.02, -2.0, 2.0)?;
+        let index_layout = Layout::contiguous(Shape::new(index_shape)?, DType::I32);
+        scope.device().check_size("relative_position_index", &index_layout)?;
         let places = height * width;
         let row = |from: usize, to: usize| {
             let (y, x) = (from / width + height - 1 - to / width, from % width + width - 1 - to % width);
-            nearest::<i32>(y * (2 * width - 1) + x)
+            nearest::<i32>(y * offsets[1] + x)
         };
         let rows: Vec<i32> = (0..places * places).map(|pair| row(pair / places, pair % places)).collect();
         let index = scope.buffer("relative_position_index", &Tensor::from_slice(scope.device(), &rows, index_shape)?);

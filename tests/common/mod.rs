@@ -6,6 +6,7 @@ pub mod from_names;
 pub mod launches;
 pub mod modules;
 pub mod network_runs;
+pub mod numbers;
 pub mod python;
 pub mod steps;
 

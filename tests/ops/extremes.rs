@@ -1,8 +1,7 @@
-//! Extreme numbers from callers: any call is Ok or an error. Debug builds, in which the tests run, panic if arithmetic overflows.
+//! Extreme numbers from callers: any call is Ok or an error. `training/extremes.rs` does the same to layers and networks.
 
-use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::common::numbers::{Numbers, throw};
+use std::panic::catch_unwind;
 use wgrad::{
     AvgPool2dOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose2dOptions, CtcLossOptions, DType,
     Device, DeviceOptions, EmbeddingOptions, InterpolateMode, InterpolateOptions, LpPool2dOptions, MaxPool2dOptions,
@@ -10,82 +9,8 @@ use wgrad::{
     grad,
 };
 
-/// Numbers at which code may break: around 0, small sizes, and the ends of every type that holds sizes.
-const SIZES: [usize; 24] = [
-    0,
-    1,
-    1,
-    2,
-    2,
-    3,
-    3,
-    4,
-    5,
-    6,
-    24,
-    64,
-    65_535,
-    65_537,
-    1 << 24,
-    (1 << 31) - 1,
-    1 << 31,
-    u32::MAX as usize,
-    1 << 32,
-    1 << 33,
-    1 << 62,
-    isize::MAX as usize,
-    (isize::MAX as usize) + 1,
-    usize::MAX,
-];
-
 /// If no drawn number is larger, results are computed too.
 const SMALL: u64 = 6;
-
-/// The numbers of one call, in the order in which it reads them.
-struct Numbers<'a> {
-    drawn: std::slice::Iter<'a, usize>,
-    largest: u64,
-}
-
-impl Numbers<'_> {
-    fn size(&mut self) -> usize {
-        let size = SIZES[*self.drawn.next().unwrap_or(&0) % SIZES.len()];
-        self.largest = self.largest.max(size as u64);
-        size
-    }
-
-    fn signed(&mut self) -> isize {
-        let size = self.size();
-        match self.drawn.next().unwrap_or(&0) % 3 {
-            0 => (size as isize).wrapping_neg(),
-            _ => size as isize,
-        }
-    }
-
-    fn maybe(&mut self) -> Option<usize> {
-        let size = self.size();
-        (!self.drawn.next().unwrap_or(&0).is_multiple_of(3)).then_some(size)
-    }
-
-    fn sizes<const N: usize>(&mut self) -> [usize; N] {
-        std::array::from_fn(|_| self.size())
-    }
-
-    fn signs<const N: usize>(&mut self) -> [isize; N] {
-        std::array::from_fn(|_| self.signed())
-    }
-
-    fn float(&mut self) -> f64 {
-        let floats = [0.0, -0.0, 0.5, 1.0, -1.0, 2.0, 3.5, 1e-30, 1e9, 1e30, -1e300, f64::MAX, f64::INFINITY, f64::NAN];
-        let float = floats[*self.drawn.next().unwrap_or(&0) % floats.len()];
-        self.largest = self.largest.max(if float.abs() <= 4.0 { 0 } else { u64::MAX });
-        float
-    }
-
-    fn flag(&mut self) -> bool {
-        self.drawn.next().unwrap_or(&0).is_multiple_of(2)
-    }
-}
 
 type Call = fn(&Tensor, &mut Numbers) -> Result<Vec<Tensor>>;
 
@@ -293,15 +218,14 @@ const CALLS: &[(&str, Call)] = &[
 
 /// Runs a call; if its numbers are small, computes its result and its gradient.
 fn run(call: Call, drawn: &[usize], devices: &[Device; 2]) {
-    let numbers = || Numbers { drawn: drawn.iter(), largest: 0 };
     let ones = |device: &Device| Tensor::ones(device, &[1, 2, 3, 4]).unwrap().requires_grad();
-    let mut asked = numbers();
+    let mut asked = Numbers::new(drawn);
     let _ = call(&ones(&devices[0]), &mut asked);
     if asked.largest > SMALL {
         return;
     }
     let x = ones(&devices[1]);
-    let Ok(outputs) = call(&x, &mut numbers()) else { return };
+    let Ok(outputs) = call(&x, &mut Numbers::new(drawn)) else { return };
     for output in outputs {
         let _ = output.to_f64();
         if output.is_tracked() {
@@ -313,27 +237,16 @@ fn run(call: Call, drawn: &[usize], devices: &[Device; 2]) {
 
 #[test]
 fn no_number_makes_a_call_panic() {
-    // This many tries for each call; `WGRAD_TEST_EXTREMES=3000` runs longer.
-    let cases = std::env::var("WGRAD_TEST_EXTREMES").map_or(100, |cases| cases.parse().unwrap());
     // An adapter with little memory, so that large calls fail; and one that computes.
     let noop = Noop { max_buffer_bytes: 1 << 24, ..Noop::default() };
     let noop = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();
     let devices = [noop, Device::reference()];
-    let mut panicked = Vec::new();
-    for (name, call) in CALLS {
-        let config = Config { cases, failure_persistence: None, ..Config::default() };
-        // Always the same numbers, so that failures repeat everywhere.
-        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-        let result = runner.run(&prop::collection::vec(0..10_000usize, 24), |drawn| {
-            catch_unwind(AssertUnwindSafe(|| run(*call, &drawn, &devices))).map_err(|panic| {
-                let text = panic.downcast_ref::<String>().cloned();
-                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
-                TestCaseError::fail(text.unwrap_or_default())
-            })
-        });
-        if let Err(error) = result {
-            panicked.push(format!("{name}: {error}"));
-        }
-    }
-    assert!(panicked.is_empty(), "{}", panicked.join("\n"));
+    throw(CALLS, |call, drawn| run(call, drawn, &devices));
+}
+
+/// Nothing is found by a profile in which numbers wrap around.
+#[test]
+fn arithmetic_that_overflows_panics() {
+    let largest = std::hint::black_box(usize::MAX);
+    assert!(catch_unwind(|| largest + 1).is_err(), "the tests need a profile with overflow-checks");
 }

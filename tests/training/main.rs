@@ -20,6 +20,7 @@ mod distillation;
 #[cfg(feature = "images")]
 mod examples;
 mod explain;
+mod extremes;
 #[cfg(feature = "report")]
 mod gallery;
 mod generative;

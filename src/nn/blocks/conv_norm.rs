@@ -62,7 +62,7 @@ impl ConvNormActivation {
     ) -> Result<ConvNormActivation> {
         let ConvNormActivationOptions { kernel_size, stride, padding, dilation, groups, norm, activation, bias } =
             *options;
-        let half = |at: usize| kernel_size[at].saturating_sub(1) / 2 * dilation[at];
+        let half = |at: usize| (kernel_size[at].saturating_sub(1) / 2).saturating_mul(dilation[at]);
         let padding = Padding::Explicit(padding.unwrap_or([half(0), half(1)]));
         let convolution = Conv2dOptions { stride, padding, dilation, groups };
         let convolution = match bias.unwrap_or(norm.is_none()) {

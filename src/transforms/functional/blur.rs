@@ -34,6 +34,8 @@ pub fn gaussian_blur(images: &Tensor, kernel_size: impl As<[usize; 2]>, sigma: O
     if kernel_size.iter().any(|size| size % 2 == 0) {
         return Err(Error::invalid(OP, format!("the kernel's sizes {kernel_size:?} must be odd")));
     }
+    let [x, y] = kernel_size.map(|size| nearest::<isize>(size / 2));
+    let padded = images.to_dtype(DType::F32)?.pad(&[x, x, y, y], PadMode::Reflect)?;
     let sigma = sigma.unwrap_or(kernel_size.map(|size| Numbers::All(0.15 * size as f64 + 0.35)));
     let [along_x, along_y] = [0, 1].map(|axis| {
         let Numbers::All(number) = sigma[axis] else { return gaussian(images, kernel_size[axis], &sigma[axis]) };
@@ -42,8 +44,6 @@ pub fn gaussian_blur(images: &Tensor, kernel_size: impl As<[usize; 2]>, sigma: O
         }
         gaussian(images, kernel_size[axis], &sigma[axis])
     });
-    let [x, y] = kernel_size.map(|size| nearest::<isize>(size / 2));
-    let padded = images.to_dtype(DType::F32)?.pad(&[x, x, y, y], PadMode::Reflect)?;
     let blurred = padded.correlate1d(&along_x?, 3)?.correlate1d(&along_y?, 2)?;
     if images.dtype().is_float() { Ok(blurred) } else { blurred.round()?.to_dtype(images.dtype()) }
 }

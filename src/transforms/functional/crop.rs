@@ -91,11 +91,14 @@ pub fn crop(images: &Tensor, regions: &[Region]) -> Result<Tensor> {
 pub(in crate::transforms) fn crop_one(images: &Tensor, region: Region) -> Result<Tensor> {
     let [_, _, height, width] = is_images("crop", images)?;
     // The padding on both sides of an edge; cropped elements count as negative padding.
-    let sides = |first: isize, size: usize, all: usize| [-first, first + size as isize - all as isize];
+    let sides = |first: isize, size: usize, all: usize| {
+        [first.saturating_neg(), first.saturating_add(nearest(size)).saturating_sub(nearest(all))]
+    };
     let ([left, right], [top, bottom]) =
         (sides(region.left, region.width, width), sides(region.top, region.height, height));
     // A region entirely outside touches no element: it is cut to one side first.
-    let within = |before: isize, size: usize, all: usize| before < size as isize && -before < all as isize;
+    let within =
+        |before: isize, size: usize, all: usize| before < nearest(size) && before.saturating_neg() < nearest(all);
     if within(left, region.width, width) && within(top, region.height, height) {
         return images.pad(&[left, right, top, bottom], PadMode::Constant(0.0));
     }

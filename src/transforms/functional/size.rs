@@ -3,6 +3,7 @@
 use super::{Region, crop_one, each, is_images};
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::number::nearest;
 use crate::ops::{Beyond, Filter, ImageMap, InterpolateMode, InterpolateOptions, Projective, Sampling};
 use crate::options::options;
 use crate::transforms::pixels;
@@ -68,7 +69,7 @@ impl ImageSize {
     pub fn of(self, [height, width]: [usize; 2], max_size: Option<usize>) -> Result<[usize; 2]> {
         const OP: &str = "resize";
         let (short, long) = (height.min(width), height.max(width));
-        let scaled = |by: usize, of: usize, to: usize| by * to / of.max(1);
+        let scaled = |by: usize, of: usize, to: usize| nearest::<usize>(by as u128 * to as u128 / of.max(1) as u128);
         let (new_short, new_long) = match (self, max_size) {
             (ImageSize::Exact(size), None) => {
                 return if size.contains(&0) {
