@@ -12,6 +12,8 @@
 alias Element = f32;
 alias Stored = Element;
 alias Quad = vec4<f32>;
+// The type of the products, which lie in memory as f32.
+alias Sum = f32;
 
 const RUN_X: u32 = 4u;
 const RUN_Y: u32 = 2u;
@@ -40,12 +42,16 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
-fn transform(m: array<f32, 6>) -> array<f32, 4> {
+fn transform(m: array<Sum, 6>) -> array<Sum, 4> {
     let even = m[1] + m[2];
     let odd = m[1] - m[2];
     let far_even = m[3] + m[4];
     let far_odd = m[3] - m[4];
-    return array(m[0] + even + far_even, odd + 2.0 * far_odd, even + 4.0 * far_even, odd + 8.0 * far_odd + m[5]);
+    return array<Sum, 4>(m[0] + even + far_even, odd + 2 * far_odd, even + 4 * far_even, odd + 8 * far_odd + m[5]);
+}
+
+fn result(value: Sum) -> f32 {
+    return value;
 }
 
 @compute @workgroup_size(8)
@@ -65,7 +71,7 @@ fn main(
     let start = channel * row_length + 8u * (image * params.runs + run);
 
     // Loads and stores take much code: loops load one column and store one row, and move the others.
-    var columns: array<array<f32, 4>, 48>;
+    var columns: array<array<Sum, 4>, 48>;
     for (var x = 0u; x < 6u; x++) { // rolled
         for (var k = 0u; k < 8u; k++) { // unroll
             for (var moved = 0u; moved < 5u; moved++) { // unroll
@@ -77,8 +83,10 @@ fn main(
             taken[y] = load_products_eight(start + (y * 6u + x) * params.channels * row_length);
         }
         for (var k = 0u; k < 8u; k++) { // unroll
-            columns[k * 6u + 5u] = transform(array(taken[0][k / 4u][k % 4u], taken[1][k / 4u][k % 4u],
-                taken[2][k / 4u][k % 4u], taken[3][k / 4u][k % 4u], taken[4][k / 4u][k % 4u], taken[5][k / 4u][k % 4u]));
+            columns[k * 6u + 5u] = transform(array<Sum, 6>(bitcast<Sum>(taken[0][k / 4u][k % 4u]),
+                bitcast<Sum>(taken[1][k / 4u][k % 4u]), bitcast<Sum>(taken[2][k / 4u][k % 4u]),
+                bitcast<Sum>(taken[3][k / 4u][k % 4u]), bitcast<Sum>(taken[4][k / 4u][k % 4u]),
+                bitcast<Sum>(taken[5][k / 4u][k % 4u])));
         }
     }
     let first_x = run % params.runs_x * RUN_X * 4u;
@@ -89,11 +97,12 @@ fn main(
             let row = first_y + r * 4u + y;
             var values: array<array<f32, 4>, RUN_X>;
             for (var k = 0u; k < RUN_X; k++) { // unroll
-                var tile: array<f32, 6>;
+                var tile: array<Sum, 6>;
                 for (var x = 0u; x < 6u; x++) { // unroll
                     tile[x] = columns[(r * RUN_X + k) * 6u + x][0];
                 }
-                values[k] = transform(tile);
+                let sums = transform(tile);
+                values[k] = array(result(sums[0]), result(sums[1]), result(sums[2]), result(sums[3]));
             }
             if (STORE_EIGHTS) {
                 for (var e = 0u; e < RUN_X / 2u; e++) { // unroll

@@ -4,8 +4,8 @@
 //
 // or the sums of those over groups of `summed` batches. left is any strided view of [BATCH, ROWS, DEPTH], right of [BATCH, DEPTH,
 // COLUMNS]; the stride of a dimension is the number of elements by which its index moves, so a transposed view needs no copy.
-// output is contiguous [ceil(BATCH / summed), ROWS, COLUMNS]. Accumulators are f32; each sum runs over b and k in increasing
-// order.
+// output is contiguous [ceil(BATCH / summed), ROWS, COLUMNS]. Accumulators are `Sum`s, f32 or, of whole numbers, i32, which are
+// stored as the f32 of the same bits; each sum runs over b and k in increasing order.
 //
 // One invocation computes TILE_ROWS x TILE_COLUMNS outputs in registers. All invocations of a workgroup share the same rows and
 // compute neighbouring columns. One iteration of the loop takes four steps of k: an invocation loads its TILE_COLUMNS columns of
@@ -30,6 +30,7 @@ alias LeftElement = f32;
 alias RightElement = f32;
 alias Result = f32;
 alias Stored = Result;
+alias Sum = f32;
 alias Quad = vec4<f32>;
 // Four quads, one for each of four steps of k.
 alias Block = mat4x4<f32>;
@@ -201,7 +202,7 @@ fn main(
     let steps = min(params.summed, params.batches - first_batch) * ((params.depth + 3u) / 4u);
     var k = 0u;
 
-    var sum: array<f32, TILE_ROWS * TILE_COLUMNS>;
+    var sum: array<Sum, TILE_ROWS * TILE_COLUMNS>;
     for (var step = 0u; step < steps; step++) {
         var rows: array<Block, TILE_ROWS / 32u>;
         for (var i = 0u; i < TILE_ROWS / 32u; i++) { // unroll
@@ -229,7 +230,7 @@ fn main(
             }
             for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
                 for (var s = 0u; s < 4u; s++) { // unroll
-                    sum[i * TILE_COLUMNS + j] += a[s] * columns[j / 4u][s][j % 4u];
+                    sum[i * TILE_COLUMNS + j] += Sum(a[s]) * Sum(columns[j / 4u][s][j % 4u]);
                 }
             }
         }
@@ -250,16 +251,16 @@ fn main(
                     store_output_eight(
                         place(layer, row, column),
                         Quad(
-                            sum[i * TILE_COLUMNS + j * 8u],
-                            sum[i * TILE_COLUMNS + j * 8u + 1u],
-                            sum[i * TILE_COLUMNS + j * 8u + 2u],
-                            sum[i * TILE_COLUMNS + j * 8u + 3u],
+                            bitcast<f32>(sum[i * TILE_COLUMNS + j * 8u]),
+                            bitcast<f32>(sum[i * TILE_COLUMNS + j * 8u + 1u]),
+                            bitcast<f32>(sum[i * TILE_COLUMNS + j * 8u + 2u]),
+                            bitcast<f32>(sum[i * TILE_COLUMNS + j * 8u + 3u]),
                         ),
                         Quad(
-                            sum[i * TILE_COLUMNS + j * 8u + 4u],
-                            sum[i * TILE_COLUMNS + j * 8u + 5u],
-                            sum[i * TILE_COLUMNS + j * 8u + 6u],
-                            sum[i * TILE_COLUMNS + j * 8u + 7u],
+                            bitcast<f32>(sum[i * TILE_COLUMNS + j * 8u + 4u]),
+                            bitcast<f32>(sum[i * TILE_COLUMNS + j * 8u + 5u]),
+                            bitcast<f32>(sum[i * TILE_COLUMNS + j * 8u + 6u]),
+                            bitcast<f32>(sum[i * TILE_COLUMNS + j * 8u + 7u]),
                         ),
                     );
                 }
@@ -272,7 +273,7 @@ fn main(
                 let row = first_row + block + i;
                 for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
                     if ((row < params.rows) & (first_column + j < params.columns)) {
-                        store_output(place(layer, row, first_column + j), sum[i * TILE_COLUMNS + j]);
+                        store_output(place(layer, row, first_column + j), bitcast<f32>(sum[i * TILE_COLUMNS + j]));
                     }
                 }
             }

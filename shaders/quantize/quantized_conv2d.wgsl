@@ -1,8 +1,5 @@
 // 2-D convolution of signed bytes, four input channels to a word, with sums in i32.
 //
-// Products are built in (`dot4I8Packed`), or bytes are unpacked and multiplied as f32: up to 1,024 products of bytes add up
-// without rounding, and those sums are added in i32.
-//
 //   sum[n, o, y, x] = offset[o] + sum over i, r, s of
 //       weight[o, i, r, s] * input[n, g * C + i, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
 //                                               x * STRIDE_X - PAD_X + s * DILATION_X]
@@ -30,23 +27,14 @@
 
 #import conv_geometry
 
-// The type in which the products of BLOCK steps are added up.
-alias Part = i32;
-
 const TILE_OUT: u32 = 8u;
 const TILE_X: u32 = 5u;
 const TAPS: u32 = 3u;
 const STORE_OUT: u32 = 4u;
 const SHARERS: u32 = 1u;
 const WORKGROUP: u32 = 8u;
-const BLOCK: u32 = 51u;
-// True if no more steps than BLOCK are taken.
-const ONE_BLOCK: bool = false;
-// True if the result is bytes, and if products are built in.
+// True if the result is bytes.
 const BYTES: bool = false;
-const PACKED_DOT: bool = true;
-// Channels in a word; an unrolled product takes no more.
-const LANES: u32 = 4u;
 
 const STRIPS_X: u32 = (OUT_WIDTH + TILE_X - 1u) / TILE_X;
 const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
@@ -88,28 +76,6 @@ fn shared_word(word: u32, lane: u32) -> u32 {
     return word;
 }
 
-fn byte(word: u32, lane: u32) -> Part {
-    return Part(bitcast<i32>(word << (24u - 8u * lane)) >> 24u);
-}
-
-// The sum of the products of the bytes of two words.
-fn dot_of(a: u32, b: u32) -> Part {
-    if (PACKED_DOT) {
-        return Part(dot4I8Packed(a, b));
-    }
-    var total = byte(a, 0u) * byte(b, 0u);
-    if (LANES > 1u) {
-        total += byte(a, 1u) * byte(b, 1u);
-    }
-    if (LANES > 2u) {
-        total += byte(a, 2u) * byte(b, 2u);
-    }
-    if (LANES > 3u) {
-        total += byte(a, 3u) * byte(b, 3u);
-    }
-    return total;
-}
-
 // A sum as a byte, in the lowest eight bits.
 fn level(total: i32, factor: f32) -> u32 {
     let rounded = round(f32(total) * factor) + f32(params.zero_point);
@@ -149,45 +115,35 @@ fn main(
     var plane = params.input_offset + (n * GROUPS + conv_group) * IN_PER_GROUP * IN_HEIGHT * IN_WIDTH;
     var kernel_y = 0u;
     var piece = 0u;
-    for (var first = 0u; first < params.steps; first += BLOCK) {
-        var part: array<Part, TILE_OUT * TILE_X>;
-        for (var step = first; step < min(first + BLOCK, params.steps); step++) {
-            let input_y = first_input_y + kernel_y * DILATION_Y;
-            let row_inside = input_y < IN_HEIGHT;
-            let row_start = plane + select(0u, input_y, row_inside) * IN_WIDTH;
-            var segment: array<u32, SEGMENT>;
-            for (var j = 0u; j < SEGMENT; j++) { // unroll
-                let input_x = first_input_x + piece * DILATION_X + j;
-                let column_inside = input_x < IN_WIDTH;
-                segment[j] = select(params.padding, input[row_start + select(0u, input_x, column_inside)], row_inside & column_inside);
-            }
-            piece += 1u;
-            if (piece == PIECES) {
-                piece = 0u;
-                kernel_y += 1u;
-                if (kernel_y == KERNEL_Y) {
-                    kernel_y = 0u;
-                    plane += IN_HEIGHT * IN_WIDTH;
-                }
-            }
-            var fetched: array<u32, WEIGHT_LOADS>;
-            for (var j = 0u; j < WEIGHT_LOADS; j++) { // unroll
-                fetched[j] = weight[weight_index[j] + step * TAPS];
-            }
-            for (var o = 0u; o < TILE_OUT; o++) { // unroll
-                for (var s = 0u; s < TAPS; s++) { // unroll
-                    let w = shared_word(fetched[(o * TAPS + s) / SHARERS], (o * TAPS + s) % SHARERS);
-                    for (var x = 0u; x < TILE_X; x++) { // unroll
-                        part[o * TILE_X + x] += dot_of(w, segment[x * STRIDE_X + s * DILATION_X]);
-                    }
-                }
+    for (var step = 0u; step < params.steps; step++) {
+        let input_y = first_input_y + kernel_y * DILATION_Y;
+        let row_inside = input_y < IN_HEIGHT;
+        let row_start = plane + select(0u, input_y, row_inside) * IN_WIDTH;
+        var segment: array<u32, SEGMENT>;
+        for (var j = 0u; j < SEGMENT; j++) { // unroll
+            let input_x = first_input_x + piece * DILATION_X + j;
+            let column_inside = input_x < IN_WIDTH;
+            segment[j] = select(params.padding, input[row_start + select(0u, input_x, column_inside)], row_inside & column_inside);
+        }
+        piece += 1u;
+        if (piece == PIECES) {
+            piece = 0u;
+            kernel_y += 1u;
+            if (kernel_y == KERNEL_Y) {
+                kernel_y = 0u;
+                plane += IN_HEIGHT * IN_WIDTH;
             }
         }
-        for (var i = 0u; i < TILE_OUT * TILE_X; i++) { // unroll
-            if (ONE_BLOCK) {
-                sum[i] = i32(part[i]);
-            } else {
-                sum[i] += i32(part[i]);
+        var fetched: array<u32, WEIGHT_LOADS>;
+        for (var j = 0u; j < WEIGHT_LOADS; j++) { // unroll
+            fetched[j] = weight[weight_index[j] + step * TAPS];
+        }
+        for (var o = 0u; o < TILE_OUT; o++) { // unroll
+            for (var s = 0u; s < TAPS; s++) { // unroll
+                let w = shared_word(fetched[(o * TAPS + s) / SHARERS], (o * TAPS + s) % SHARERS);
+                for (var x = 0u; x < TILE_X; x++) { // unroll
+                    sum[o * TILE_X + x] += dot4I8Packed(w, segment[x * STRIDE_X + s * DILATION_X]);
+                }
             }
         }
     }

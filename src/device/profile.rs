@@ -75,7 +75,7 @@ pub struct AdapterProfile {
     /// True if pairs of f32 should be loaded and stored as one u64. A software adapter loads number by number, so this takes half
     /// the time.
     pub u64_pairs: bool,
-    /// True if products of bytes have an instruction; elsewhere multiplying them as f32 is faster.
+    /// True if products of bytes have an instruction; elsewhere they are computed as f32, which is exact.
     pub packed_dot: bool,
     /// Most unrolled multiply-adds in a loop's body.
     pub multiply_adds: usize,

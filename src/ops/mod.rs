@@ -50,7 +50,7 @@ pub use pool::{
     LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions,
     MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
 };
-pub(crate) use quantize::{Grid, Number, Sums};
+pub(crate) use quantize::{Grid, Input, Number, Sums};
 pub use quantize::{QuantizationParameters, QuantizedTensor};
 pub(crate) use resample::{Beyond, Clip, Filter, ImageMap, Projective, Sampling, TapRule, Taps};
 pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};

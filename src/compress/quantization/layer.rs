@@ -5,7 +5,7 @@ use super::observer::{SMALLEST_SCALE, Scheme};
 use crate::error::Result;
 use crate::graph::{Tensor, no_grad};
 use crate::number::nearest;
-use crate::ops::{Conv2dOptions, Grid, Number, QuantizationParameters, QuantizedTensor, Sums};
+use crate::ops::{Conv2dOptions, Grid, Input, Number, QuantizationParameters, QuantizedTensor, Sums};
 use crate::shape::Shape;
 
 /// The levels of a layer's inputs.
@@ -38,12 +38,12 @@ impl Layer {
     pub fn new(weight: QuantizedTensor, inputs: Option<QuantizationParameters>) -> Result<Layer> {
         let inputs = no_grad(|| match inputs {
             Some(parameters) => {
-                let sums = Sums::new(OP, &parameters, &weight, None, None)?;
+                let sums = Sums::new(OP, &parameters, &weight, None, None)?.measured()?;
                 Ok::<_, crate::Error>(Inputs::Known(parameters, sums))
             }
             None => {
                 let unit = QuantizationParameters::per_tensor(1.0, 0);
-                Ok(Inputs::OfBatch(Sums::new(OP, &unit, &weight, None, None)?))
+                Ok(Inputs::OfBatch(Sums::new(OP, &unit, &weight, None, None)?.measured()?))
             }
         })?;
         Ok(Layer { weight, inputs })
@@ -56,8 +56,8 @@ impl Layer {
         if input.rank() != 4 {
             return Ok(None);
         }
-        let image = input.quantize(OP, parameters.clone())?;
-        let output = sums.convolve("conv2d", &image, options, None)?;
+        let grid = parameters.grid(OP, input)?;
+        let output = sums.convolve("conv2d", &Input::Rounded(input, &grid), options, None)?;
         Ok(Some(match bias {
             Some(bias) => output.add(&bias.reshape(&[-1, 1, 1])?)?,
             None => output,
@@ -74,7 +74,7 @@ impl Layer {
         };
         let output = match &self.inputs {
             Inputs::Known(parameters, sums) => {
-                sums.multiply("linear", &rows.quantize(OP, parameters.clone())?, None)?
+                sums.multiply("linear", &Input::Rounded(&rows, &parameters.grid(OP, &rows)?), None)?
             }
             Inputs::OfBatch(sums) => of_batch(&rows, sums)?,
         };
@@ -93,11 +93,8 @@ impl Layer {
 #[track_caller]
 fn of_batch(rows: &Tensor, sums: &Sums) -> Result<Tensor> {
     let grid = grid_of(&rows.amin(..)?, &rows.amax(..)?, Scheme::Affine)?;
-    sums.with_levels(&grid.scale.of(rows)?, &grid.zero_point.of(rows)?)?.multiply(
-        "linear",
-        &rows.quantize_by(&grid)?,
-        None,
-    )
+    let sums = sums.with_levels(&grid.scale.of(rows)?, &grid.zero_point.of(rows)?)?;
+    sums.multiply("linear", &Input::Rounded(rows, &grid), None)
 }
 
 /// The levels of a range that is computed on the device, by the rule of [`Scheme::parameters`] up to rounding.

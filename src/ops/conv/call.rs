@@ -35,6 +35,8 @@ pub(super) struct Call<'a> {
     /// True if the gradient of the weight has one more column, which sees only ones, so that it is the sum of `grad` for each
     /// channel.
     pub ones: bool,
+    /// True for whole numbers, whose results are exact.
+    pub whole: bool,
     /// Groups in one dimension of a grid, past which it is folded: [`MOST_GROUPS`], or less to test that.
     pub most_groups: usize,
 }

@@ -51,7 +51,7 @@ pub(super) fn methods(call: &Call) -> Vec<Method> {
         .map(|tile| (tiled(&call.adapter.profile, call.pass, g, tile, BATCH), Method::Tiled(*tile)))
         .collect();
     methods.push((strips(call, g), general(call)));
-    let is_off = call.adapter.disable.winograd || has_few_channels(g);
+    let is_off = call.whole || call.adapter.disable.winograd || has_few_channels(g);
     if let Some(geometry) = winograd::convolution(call.pass, g).filter(|_| !is_off) {
         methods.extend(OUTPUTS.map(|outputs| transformed(call, geometry, outputs)));
     }

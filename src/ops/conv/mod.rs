@@ -43,6 +43,7 @@ use crate::ops::shared::partial_sums::longest_sum;
 use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
+use std::ops::Range;
 
 /// All sizes but the batch, which must not be part of a shader. Pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,55 +158,56 @@ impl Pass {
 struct Convolution {
     pass: Pass,
     geometry: Geometry,
+    /// True for whole numbers, whose sums stay below 2^24 in any order: results are exact.
+    whole: bool,
+}
+
+/// The convolution of whole numbers. The magnitudes of no sum's products may add up to 2^24; then it is exact.
+#[track_caller]
+pub(in crate::ops) fn convolve_whole(geometry: Geometry, input: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    Convolution { pass: Pass::Forward, geometry, whole: true }.recorded(input, weight)
 }
 
 impl Convolution {
     #[track_caller]
     fn record(pass: Pass, geometry: Geometry, first: &Tensor, second: &Tensor) -> Result<Tensor> {
+        Convolution { pass, geometry, whole: false }.recorded(first, second)
+    }
+
+    #[track_caller]
+    fn recorded(self, first: &Tensor, second: &Tensor) -> Result<Tensor> {
+        let Convolution { pass, geometry, .. } = self;
         let channels = match pass {
             Pass::Forward => geometry.in_per_group,
             Pass::BackwardData => geometry.out_per_group,
             Pass::BackwardFilter => 1,
         };
         if channels > 1 && channels * geometry.kernel[0] > longest_sum(first) {
-            return Convolution::record_parts(pass, geometry, channels, first, second);
+            return self.recorded_in_parts(channels, first, second);
         }
         let (batch, positions) = (first.shape()[0], geometry.output[0] * geometry.output[1]);
         note_multiply_adds(|| (batch * positions * geometry.weights()) as u64);
-        record_one(Convolution { pass, geometry }, &[&first.contiguous()?, &second.contiguous()?])
+        record_one(self, &[&first.contiguous()?, &second.contiguous()?])
     }
 
     /// The sum over the first half of a group's channels, plus that over the others.
     #[track_caller]
-    fn record_parts(
-        pass: Pass,
-        geometry: Geometry,
-        channels: usize,
-        image: &Tensor,
-        weight: &Tensor,
-    ) -> Result<Tensor> {
+    fn recorded_in_parts(self, channels: usize, image: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        let Convolution { pass, geometry, whole } = self;
         let _line = ascribe_to_caller();
         if image.dtype() == DType::F16 {
             // The parts are added in f32.
             let (image, weight) = (image.to_dtype(DType::F32)?, weight.to_dtype(DType::F32)?);
-            return Convolution::record_parts(pass, geometry, channels, &image, &weight)?.to_dtype(DType::F16);
+            return self.recorded_in_parts(channels, &image, &weight)?.to_dtype(DType::F16);
         }
-        // Channels `start..start + length` of each group, in dimension `dim`.
-        let part_of = |x: &Tensor, dim: usize, start: usize, length: usize| -> Result<Tensor> {
-            let mut sizes = x.shape().to_vec();
-            let groups = sizes[dim] / channels;
-            sizes.splice(dim..=dim, [groups, channels]);
-            let part = x.reshape_to(Shape::new(&sizes)?)?.narrow(dim + 1, start, length)?;
-            sizes.splice(dim..=dim + 1, [groups * length]);
-            part.reshape_to(Shape::new(&sizes)?)
-        };
         let part = |start, length| {
             let (geometry, dim) = match pass {
                 Pass::BackwardData => (Geometry { out_per_group: length, ..geometry }, 0),
                 _ => (Geometry { in_per_group: length, ..geometry }, 1),
             };
-            let (image, weight) = (part_of(image, 1, start, length)?, part_of(weight, dim, start, length)?);
-            Convolution::record(pass, geometry, &image, &weight)
+            let part_of = |x, dim| channels_of_groups(x, dim, channels, start..start + length);
+            let (image, weight) = (part_of(image, 1)?, part_of(weight, dim)?);
+            Convolution { pass, geometry, whole }.recorded(&image, &weight)
         };
         let half = channels / 2;
         part(0, half)?.add(&part(half, channels - half)?)
@@ -216,7 +218,8 @@ impl Convolution {
         let (batch, budget) = (io.inputs[0].shape[0], io.budget);
         let most_groups = MOST_GROUPS;
         let operands = [Operand::Input(0), Operand::Input(1), Operand::Output(0)];
-        Call { pass: self.pass, geometry, batch, inputs, operands, output, adapter, budget, ones: false, most_groups }
+        let Convolution { pass, whole, .. } = *self;
+        Call { pass, geometry, batch, inputs, operands, output, adapter, budget, ones: false, whole, most_groups }
     }
 
     fn shape(&self, batch: usize) -> Result<Shape> {
@@ -263,6 +266,9 @@ impl Op for Convolution {
         reference::compute(self.pass, &self.geometry, batch, &inputs[0].values, &inputs[1].values, &mut values);
         Ok(vec![HostTensor::new(shape, inputs[0].dtype, values)])
     }
+    fn differentiable(&self) -> bool {
+        !self.whole
+    }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let (first, second) = (context.input(0), context.input(1));
         let compute = |pass, a: &Tensor, b: &Tensor| Convolution::record(pass, self.geometry, a, b);
@@ -283,6 +289,22 @@ impl Op for Convolution {
         })?;
         Ok(vec![for_first, for_second])
     }
+}
+
+/// Some channels of each group, which has `channels` of them in dimension `dim`.
+#[track_caller]
+pub(in crate::ops) fn channels_of_groups(
+    x: &Tensor,
+    dim: usize,
+    channels: usize,
+    part: Range<usize>,
+) -> Result<Tensor> {
+    let mut sizes = x.shape().to_vec();
+    let groups = sizes[dim] / channels;
+    sizes.splice(dim..=dim, [groups, channels]);
+    let of_groups = x.reshape_to(Shape::new(&sizes)?)?.narrow(dim + 1, part.start, part.len())?;
+    sizes.splice(dim..=dim + 1, [groups * part.len()]);
+    of_groups.reshape_to(Shape::new(&sizes)?)
 }
 
 /// `output[n, o, ..] + bias[o]`, where there is a bias.

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::tiled::{TILES, product};
 use super::winograd::{ERROR, OUTPUTS};
-use super::{Convolution, Geometry, Pass};
+use super::{Convolution, Geometry, Pass, convolve_whole};
 use crate::device::{Adapter, Disable};
 use crate::dtype::DType;
 use crate::error::Result;
@@ -122,7 +122,7 @@ fn results_with(
     limits: Limits,
     wanted: impl Fn(usize, &Kernels) -> bool,
 ) -> (Vec<(Kernels, Vec<f64>)>, Vec<f64>) {
-    let convolution = Convolution { pass, geometry: *g };
+    let convolution = Convolution { pass, geometry: *g, whole: false };
     let image = |channels: usize, size: [usize; 2]| vec![batch, g.groups * channels, size[0], size[1]];
     let weight = vec![g.groups * g.out_per_group, g.in_per_group, g.kernel[0], g.kernel[1]];
     let shapes = match pass {
@@ -400,6 +400,33 @@ fn eights_agree_with_the_reference() {
     }
 }
 
+/// Whole numbers as large as they may be, of one sign and of both, by Winograd's algorithm.
+#[test]
+fn whole_numbers_are_exact() {
+    let Some(cpu) = device(Disable::default()).filter(has_eights) else { return };
+    let g = geometry([1, 56, 32], [16, 16], [3, 3], [1, 1], [1, 1], [1, 1]);
+    let random = |count: usize, seed: u32, most: f32, share: f32| -> Vec<f32> {
+        random(count, seed).iter().map(|&at| if at < share { most } else { (most * at).round() }).collect()
+    };
+    // 9 x 56 x 255 x 128 is 2^24 - 326,656.
+    for (share, most) in [(2.0, [255.0, 128.0]), (2.0, [255.0, -128.0]), (-0.4, [255.0, 127.0]), (-2.0, [255.0, 127.0])]
+    {
+        let (image, weight) = (random(56 * 256, 3, most[0], share), random(32 * 56 * 9, 5, most[1], share));
+        let exact = [&image, &weight].map(|values| values.iter().map(|&value| value.into()).collect::<Vec<f64>>());
+        let mut expected = vec![0.0; 32 * 256];
+        super::reference::compute(Pass::Forward, &g, 1, &exact[0], &exact[1], &mut expected);
+        let image = Tensor::from_slice(&cpu, &image, &[1, 56, 16, 16]).unwrap();
+        let weight = Tensor::from_slice(&cpu, &weight, &[32, 56, 3, 3]).unwrap();
+        assert_eq!(convolve_whole(g, &image, &weight).unwrap().to_f64().unwrap(), expected, "{share} {most:?}");
+    }
+    let convolution = Convolution { pass: Pass::Forward, geometry: g, whole: true };
+    let layouts =
+        [[1, 56, 16, 16], [32, 56, 3, 3]].map(|sizes| Layout::contiguous(Shape::new(&sizes).unwrap(), DType::F32));
+    let outputs = convolution.outputs(&layouts).unwrap();
+    let io = Io { inputs: &layouts, outputs: &outputs, budget: Budget::default() };
+    assert!(is_eights(&convolution.kernels(&io, cpu.adapter().unwrap()).unwrap()));
+}
+
 #[test]
 fn products_of_images_are_added_up() {
     let Some(cpu) = device(Disable::default()).filter(has_eights) else { return };
@@ -442,7 +469,7 @@ fn eights_are_chosen_where_they_pay() {
         let image = Layout::contiguous(Shape::new(&[32, channels, size, size]).unwrap(), DType::F32);
         let weight = Layout::contiguous(Shape::new(&[channels, channels, 3, 3]).unwrap(), DType::F32);
         let names = PASSES.map(|pass| {
-            let convolution = Convolution { pass, geometry: g };
+            let convolution = Convolution { pass, geometry: g, whole: false };
             let layouts = if pass == Pass::BackwardFilter { [image, image] } else { [image, weight] };
             let outputs = convolution.outputs(&layouts).unwrap();
             let io = Io { inputs: &layouts, outputs: &outputs, budget: Budget { launches, ..Budget::default() } };
@@ -479,7 +506,7 @@ fn winograd_can_be_switched_off() {
         let device = Device::with_options(&DeviceOptions::default().noop(noop).disable(disable)).unwrap();
         let layouts = [[64, 128, 32, 32], [128, 128, 3, 3]]
             .map(|sizes| Layout::contiguous(Shape::new(&sizes).unwrap(), DType::F32));
-        let convolution = Convolution { pass: Pass::Forward, geometry: g };
+        let convolution = Convolution { pass: Pass::Forward, geometry: g, whole: false };
         let outputs = convolution.outputs(&layouts).unwrap();
         let io = Io { inputs: &layouts, outputs: &outputs, budget: Budget::default() };
         let candidates = convolution.candidates(&io, device.adapter().unwrap()).unwrap();

@@ -38,7 +38,7 @@ struct Matmul;
 
 /// The product of matrices, or of batches of the same size.
 #[track_caller]
-fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
+pub(in crate::ops) fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     let _line = ascribe_to_caller();
     let dim = left.rank() - 1;
     let depth = left.shape()[dim];

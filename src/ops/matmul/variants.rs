@@ -111,6 +111,8 @@ pub(in crate::ops) struct Product<'a> {
     wide: bool,
     /// Batches whose products are added up, on software adapters.
     summed: usize,
+    /// True for products of whole numbers in i32.
+    whole: bool,
 }
 
 /// Rows and columns of a tile of 2 x 2 subgroups.
@@ -140,6 +142,7 @@ impl<'a> Product<'a> {
             ones: false,
             wide: false,
             summed: 1,
+            whole: false,
         }
     }
 
@@ -157,6 +160,12 @@ impl<'a> Product<'a> {
     /// [`Variant::Shuffle`] can do that.
     pub fn summed(self, batches: usize) -> Product<'a> {
         Product { summed: batches, ..self }
+    }
+
+    /// With whole numbers multiplied and added up in i32, modulo 2^32, and stored as the f32 of the same bits. Only
+    /// [`Variant::Shuffle`] can do that.
+    pub fn whole(self) -> Product<'a> {
+        Product { whole: true, ..self }
     }
 
     /// Rows and columns of a tile in the registers of an invocation. On llvmpipe 32 x 8 tiles are faster than 32 x 4, most so if
@@ -298,6 +307,9 @@ impl<'a> Product<'a> {
                     .constant("LEFT_DEPTH_FASTEST", left_fastest == 2)
                     .constant("RIGHT_DEPTH_FASTEST", right_fastest == 1)
                     .alias("Result", self.output.dtype.wgsl());
+                if self.whole {
+                    kernel = kernel.alias("Sum", "i32");
+                }
                 if int64 {
                     kernel = self.in_pairs(kernel);
                 } else {

@@ -1,157 +1,13 @@
 //! Convolutions and products of signed bytes, with sums in i32.
 
-use super::kernel::{OP, QuantizedConvolution, Requantization};
-use super::packed::{LANES, QuantizationParameters, QuantizedTensor, packed};
-use crate::dtype::DType;
+use super::kernel::{OP, Requantization};
+use super::packed::{QuantizationParameters, QuantizedTensor};
+use super::sums::{Input, Sums};
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, ascribe_to_caller, note_multiply_adds, record_one};
-use crate::number::nearest;
+use crate::graph::Tensor;
 use crate::ops::case::Case;
-use crate::ops::conv::{Conv2dOptions, Geometry, Padding};
+use crate::ops::conv::{Conv2dOptions, Padding};
 use crate::shape::Shape;
-
-/// The operands of a layer's sums besides the input: made once, used for every input of one scale and zero point.
-#[derive(Clone, Debug)]
-pub(crate) struct Sums {
-    weight: QuantizedTensor,
-    /// The input's zero point.
-    zero_point: i32,
-    /// i32 `[out]`: the sums of the weight's bytes.
-    totals: Tensor,
-    /// i32 `[out]`: the bias, minus the contribution of the input's zero point.
-    offset: Tensor,
-    /// f32 `[out]`.
-    multiplier: Tensor,
-}
-
-impl Sums {
-    /// The sums for inputs with this scale and zero point, times the scales of input and weight, and divided by `scale`, in f32.
-    #[track_caller]
-    pub fn new(
-        op: &'static str,
-        input: &QuantizationParameters,
-        weight: &QuantizedTensor,
-        bias: Option<&Tensor>,
-        scale: Option<f64>,
-    ) -> Result<Sums> {
-        let _line = ascribe_to_caller();
-        let outputs = weight.shape[0];
-        let of_weight = weight.parameters();
-        if input.axis.is_some() || of_weight.axis.is_some_and(|axis| axis != 0) {
-            let rule = "expected an input with one scale, and a weight with one or with one for each output";
-            return Err(Error::invalid(op, rule));
-        }
-        if of_weight.zero_point.iter().any(|&point| point != 0) {
-            return Err(Error::invalid(op, "expected a weight with zero points of 0"));
-        }
-        if let Some(bias) = bias.filter(|bias| bias.dtype() != DType::I32 || **bias.shape() != [outputs]) {
-            let rule = format!("expected an i32 bias [{outputs}]; got {} {}", bias.dtype(), bias.shape());
-            return Err(Error::invalid(op, rule));
-        }
-        let zero_point = input.zero_point[0];
-        let dims: Vec<isize> = (1..nearest::<isize>(weight.shape.len())).collect();
-        let totals = weight.levels()?.sum(dims)?.to_dtype(DType::I32)?;
-        let offset = (&totals * f64::from(-zero_point))?;
-        let offset = bias.map_or(Ok(offset.clone()), |bias| bias.add(&offset))?;
-        let factor = |of_weight: f64| {
-            let product = nearest::<f32>(input.scale[0]) * nearest::<f32>(of_weight);
-            scale.map_or(product, |scale| product / nearest::<f32>(scale))
-        };
-        let factors: Vec<f32> = (0..outputs).map(|at| factor(of_weight.scale[at % of_weight.scale.len()])).collect();
-        let multiplier = Tensor::from_slice(weight.device(), &factors, &[outputs])?;
-        Ok(Sums { weight: weight.clone(), zero_point, totals, offset, multiplier })
-    }
-
-    /// The sums for inputs with a scale and zero point on the device: for a scale of 1 and without a bias, for products.
-    #[track_caller]
-    pub fn with_levels(&self, scale: &Tensor, zero_point: &Tensor) -> Result<Sums> {
-        let _line = ascribe_to_caller();
-        let offset = (&self.totals * zero_point.neg()?.to_dtype(DType::I32)?)?;
-        Ok(Sums { offset, multiplier: (&self.multiplier * scale)?, ..self.clone() })
-    }
-
-    /// The convolution of `[N, C, H, W]`: as f32, or as the words of bytes.
-    #[track_caller]
-    pub fn convolve(
-        &self,
-        op: &'static str,
-        input: &QuantizedTensor,
-        options: &Conv2dOptions,
-        bytes: Option<Requantization>,
-    ) -> Result<Tensor> {
-        let _line = ascribe_to_caller();
-        let (shape, weight) = (&input.shape, &self.weight.shape);
-        if shape.len() != 4 || weight.len() != 4 {
-            let rule = format!("expected input [N, C, H, W] and weight [O, C/groups, R, S]; got {shape} and {weight}");
-            return Err(Error::invalid(op, rule));
-        }
-        let axes = options.axes(op, shape, weight)?;
-        let (groups, per_group) = (options.groups, weight[1]);
-        let words = per_group.div_ceil(LANES);
-        let geometry = Geometry::new(groups, words, weight[0] / groups, axes);
-        let image = match groups == 1 || per_group.is_multiple_of(LANES) {
-            true => input.words.clone(),
-            false => by_group(input, groups, per_group)?,
-        };
-        note_multiply_adds(|| (shape[0] * geometry.output[0] * geometry.output[1] * weight.numel()) as u64);
-        self.record(geometry, per_group, &image, bytes)
-    }
-
-    /// The product with `[N, in]`.
-    #[track_caller]
-    pub fn multiply(&self, op: &'static str, input: &QuantizedTensor, bytes: Option<Requantization>) -> Result<Tensor> {
-        let _line = ascribe_to_caller();
-        let (shape, weight) = (&input.shape, &self.weight.shape);
-        if shape.len() != 2 || weight.len() != 2 || shape[1] != weight[1] {
-            let rule = format!("expected input [N, in] and weight [out, in]; got {shape} and {weight}");
-            return Err(Error::invalid(op, rule));
-        }
-        let words = weight[1].div_ceil(LANES);
-        let one = Conv2dOptions::default().axes(op, &Shape::new(&[1, 1, 1, 1])?, &Shape::new(&[1, 1, 1, 1])?)?;
-        let image = input.words.reshape_to(Shape::new(&[shape[0], words, 1, 1])?)?;
-        note_multiply_adds(|| (shape[0] * weight.numel()) as u64);
-        let output = self.record(Geometry::new(1, words, weight[0], one), weight[1], &image, bytes)?;
-        output.reshape_to(Shape::new(&[shape[0], output.shape()[1]])?)
-    }
-
-    #[track_caller]
-    fn record(
-        &self,
-        geometry: Geometry,
-        channels: usize,
-        image: &Tensor,
-        bytes: Option<Requantization>,
-    ) -> Result<Tensor> {
-        let of_point = self.zero_point.cast_unsigned() & 255;
-        let numbers = bytes.unwrap_or(Requantization { zero_point: 0, low: -128, high: 127 });
-        let [zero_point, low, high] = [numbers.zero_point, numbers.low, numbers.high].map(i32::cast_unsigned);
-        // If groups' outputs share words, these are assembled from f32.
-        let whole = geometry.groups == 1 || geometry.out_per_group.is_multiple_of(LANES);
-        let op = QuantizedConvolution {
-            geometry,
-            lanes: channels.min(LANES),
-            bytes: bytes.is_some() && whole,
-            scalars: [of_point * 0x0101_0101, zero_point, low, high],
-        };
-        let filter = self.weight.words.contiguous()?;
-        let sums = record_one(op, &[&image.contiguous()?, &filter, &self.offset, &self.multiplier])?;
-        match bytes {
-            Some(to) if !whole => packed(&sums, |lane| {
-                lane.round()?.add_scalar(to.zero_point)?.clamp(Some(to.low.into()), Some(to.high.into()))
-            }),
-            _ => Ok(sums),
-        }
-    }
-}
-
-/// Words that hold channels of one group only.
-#[track_caller]
-fn by_group(input: &QuantizedTensor, groups: usize, per_group: usize) -> Result<Tensor> {
-    let [n, _, height, width] = [0, 1, 2, 3].map(|dim| input.shape[dim]);
-    let levels = input.levels()?.reshape_to(Shape::new(&[n * groups, per_group, height, width])?)?;
-    let words = packed(&levels, |lane| Ok(lane.clone()))?;
-    words.reshape_to(Shape::new(&[n, groups * per_group.div_ceil(LANES), height, width])?)
-}
 
 impl QuantizedTensor {
     /// A convolution of bytes, ONNX's `QLinearConv`: [`conv2d`](Tensor::conv2d) of the numbers that both stand for, rounded to
@@ -190,7 +46,7 @@ impl QuantizedTensor {
     ) -> Result<QuantizedTensor> {
         let to = requantization(OP, output)?;
         let sums = Sums::new(OP, self.parameters(), weight, bias, Some(output.scale[0]))?;
-        let words = sums.convolve(OP, self, options, Some(to))?;
+        let words = sums.convolve(OP, &Input::Bytes(self), options, Some(to))?;
         let shape = Shape::new(&[words.shape()[0], weight.shape[0], words.shape()[2], words.shape()[3]])?;
         Ok(QuantizedTensor::of_words(words, shape, output.clone()))
     }
@@ -219,8 +75,8 @@ impl QuantizedTensor {
     ) -> Result<QuantizedTensor> {
         const OP: &str = "quantized_linear";
         let to = requantization(OP, output)?;
-        let words =
-            Sums::new(OP, self.parameters(), weight, bias, Some(output.scale[0]))?.multiply(OP, self, Some(to))?;
+        let sums = Sums::new(OP, self.parameters(), weight, bias, Some(output.scale[0]))?;
+        let words = sums.multiply(OP, &Input::Bytes(self), Some(to))?;
         let shape = Shape::new(&[self.shape[0], weight.shape[0]])?;
         Ok(QuantizedTensor::of_words(words, shape, output.clone()))
     }
@@ -251,8 +107,10 @@ pub(super) fn cases() -> Vec<Case> {
         let run = move |x: &[Tensor]| {
             let (image, weight) = (input(&x[0])?, filter(&x[1])?);
             let to = QuantizationParameters::per_tensor(0.05, -3);
-            let f32s = Sums::new(OP, image.parameters(), &weight, None, None)?.convolve(OP, &image, &options, None)?;
-            Ok(vec![image.conv2d(&weight, Some(&x[2]), &options, &to)?.int_repr()?, f32s])
+            let sums = Sums::new(OP, image.parameters(), &weight, None, None)?;
+            let f32s = |sums: Sums| sums.convolve(OP, &Input::Bytes(&image), &options, None);
+            let bytes = image.conv2d(&weight, Some(&x[2]), &options, &to)?.int_repr()?;
+            Ok(vec![bytes, f32s(sums.clone())?, f32s(sums.by_bytes())?])
         };
         Case::new(OP, &[image, weight, &weight[..1]], run)
             .options(&options)
@@ -263,7 +121,10 @@ pub(super) fn cases() -> Vec<Case> {
     let linear = move |rows: usize, [outputs, inputs]: [usize; 2]| {
         let run = move |x: &[Tensor]| {
             let to = QuantizationParameters::per_tensor(0.07, 5);
-            Ok(vec![input(&x[0])?.linear(&filter(&x[1])?, Some(&x[2]), &to)?.int_repr()?])
+            let (rows, weight) = (input(&x[0])?, filter(&x[1])?);
+            let sums = Sums::new(OP, rows.parameters(), &weight, Some(&x[2]), None)?.by_bytes();
+            let f32s = sums.multiply(OP, &Input::Bytes(&rows), None)?;
+            Ok(vec![rows.linear(&weight, Some(&x[2]), &to)?.int_repr()?, f32s])
         };
         Case::new("quantized_linear", &[&[rows, inputs], &[outputs, inputs], &[outputs]], run)
             .integers(2, -2000, 2000)
@@ -282,6 +143,12 @@ pub(super) fn cases() -> Vec<Case> {
         both(&[2, 7, 6, 6], &[7, 1, 3, 3], plain.groups(7).padding(1).stride(2)),
         both(&[0, 4, 5, 5], &[4, 4, 3, 3], plain),
         both(&[1, 2, 3, 40], &[3, 2, 1, 27], plain.padding([0, 13])),
+        // By Winograd's algorithm on a software adapter, and in parts of its channels, with and without groups.
+        both(&[3, 32, 9, 16], &[32, 32, 3, 3], plain.padding(1)),
+        both(&[3, 72, 8, 8], &[16, 72, 3, 3], plain.padding(1)),
+        both(&[1, 146, 4, 3], &[4, 73, 3, 3], plain.groups(2)),
+        // More taps than f32 adds up exactly.
+        both(&[1, 1, 26, 25], &[1, 1, 24, 23], plain),
         linear(5, [7, 13]),
         linear(1, [1, 1]),
         linear(9, [20, 64]),

@@ -4,7 +4,7 @@ use super::packed::{LANES, bytes_of};
 use crate::device::{Adapter, AdapterProfile};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op};
+use crate::graph::{Io, Op, Tensor};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::conv::Geometry;
@@ -18,10 +18,7 @@ const TEMPLATE: &str = wgsl!("quantize/quantized_conv2d");
 pub(super) const OP: &str = "quantized_conv2d";
 
 /// Most terms of a sum of products of bytes: more could overflow i32, zero points included.
-const MOST_TERMS: usize = 65_535;
-
-/// Most products of bytes that f32 sums exactly.
-const EXACT_TERMS: usize = 1024;
+pub(super) const MOST_TERMS: usize = 65_535;
 
 /// A sum times a multiplier as bytes: zero point, lowest and highest level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +26,14 @@ pub(crate) struct Requantization {
     pub zero_point: i32,
     pub low: i32,
     pub high: i32,
+}
+
+impl Requantization {
+    /// The levels of sums times their multiplier.
+    #[track_caller]
+    pub(super) fn level(&self, sums: &Tensor) -> Result<Tensor> {
+        sums.round()?.add_scalar(self.zero_point)?.clamp(Some(self.low.into()), Some(self.high.into()))
+    }
 }
 
 /// The sums of `shaders/quantize/quantized_conv2d.wgsl`, from words, words, offsets and multipliers.
@@ -118,16 +123,12 @@ impl Op for QuantizedConvolution {
             false => (channels, DType::F32),
         };
         let shape = Shape::new(&[inputs[0].shape[0], channels, g.output[0], g.output[1]])?;
-        let terms = g.in_per_group * LANES * g.kernel[0] * g.kernel[1];
-        if terms > MOST_TERMS {
-            return Err(Error::TooLarge { op: OP, shape, limit: MOST_TERMS as u64, unit: "terms of a sum" });
-        }
         Ok(vec![Layout::contiguous(shape, dtype)])
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let g = &self.geometry;
         let batch = io.inputs[0].shape[0];
-        let AdapterProfile { sharers, workgroup, packed_dot, .. } = adapter.profile;
+        let AdapterProfile { sharers, workgroup, .. } = adapter.profile;
         let tile = self.tile(adapter, sharers, io.budget.dynamic);
         let strips = batch * g.output[0] * g.output[1].div_ceil(tile.columns);
         let down = g.groups * g.out_per_group.div_ceil(tile.channels);
@@ -137,15 +138,13 @@ impl Op for QuantizedConvolution {
             return Err(Error::TooLarge { op: OP, shape: io.outputs[0].shape, limit: most as u64, unit: "workgroups" });
         }
         let steps = g.in_per_group * g.kernel[0] * g.kernel[1] / tile.taps;
-        let block = if packed_dot { MOST_TERMS } else { EXACT_TERMS / (LANES * tile.taps) };
         let stored = (1..=LANES).rev().find(|&stored| tile.channels.is_multiple_of(stored)).unwrap_or(1);
         let kernel = g
             .specialise(Kernel::new(OP, TEMPLATE))
             .size("IN_PER_GROUP", g.in_per_group)
             .size("OUT_PER_GROUP", g.out_per_group);
         let kernel = unsigned_all(kernel, ["TILE_OUT", "TILE_X", "TAPS"], [tile.channels, tile.columns, tile.taps]);
-        let names = ["STORE_OUT", "SHARERS", "WORKGROUP", "LANES", "BLOCK"];
-        let mut kernel = unsigned_all(kernel, names, [stored, sharers, workgroup, self.lanes, block]);
+        let mut kernel = unsigned_all(kernel, ["STORE_OUT", "SHARERS", "WORKGROUP"], [stored, sharers, workgroup]);
         if sharers > 1 {
             kernel = kernel.hook("shared_word", "return subgroupShuffle(word, lane);");
         }
@@ -154,9 +153,6 @@ impl Op for QuantizedConvolution {
         }
         Ok(kernel
             .constant("BYTES", self.bytes)
-            .constant("ONE_BLOCK", steps <= block)
-            .constant("PACKED_DOT", packed_dot)
-            .alias("Part", if packed_dot { "i32" } else { "f32" })
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("offset", Operand::Input(2))

@@ -67,7 +67,8 @@ impl QuantizationParameters {
         QuantizationParameters { scale, zero_point, axis: Some(axis) }
     }
 
-    fn grid(&self, op: &'static str, x: &Tensor) -> Result<Grid> {
+    /// The levels of `x`.
+    pub(crate) fn grid(&self, op: &'static str, x: &Tensor) -> Result<Grid> {
         let points: Vec<f64> = self.zero_point.iter().map(|&point| point.into()).collect();
         if let Some(axis) = self.axis.filter(|&axis| axis >= x.rank()) {
             return Err(Error::invalid(op, format!("there is no dimension {axis} in {}", x.shape())));
@@ -270,17 +271,9 @@ impl Tensor {
         self.quantize(OP, QuantizationParameters { scale: scales.to_vec(), zero_point: zero_points.to_vec(), axis })
     }
 
-    /// Rounded to signed bytes by levels that only the device knows, so the parameters lack them.
-    #[track_caller]
-    pub(crate) fn quantize_by(&self, grid: &Grid) -> Result<QuantizedTensor> {
-        let _line = ascribe_to_caller();
-        let words = packed(self, |lane| grid.levels(lane))?;
-        Ok(QuantizedTensor { words, shape: *self.shape(), parameters: QuantizationParameters::per_tensor(1.0, 0) })
-    }
-
     /// Rounded to signed bytes by these parameters.
     #[track_caller]
-    pub(crate) fn quantize(&self, op: &'static str, parameters: QuantizationParameters) -> Result<QuantizedTensor> {
+    fn quantize(&self, op: &'static str, parameters: QuantizationParameters) -> Result<QuantizedTensor> {
         let _line = ascribe_to_caller();
         let grid = parameters.grid(op, self)?;
         if parameters.axis.is_some_and(|axis| axis == packed_dim(self.shape())) {

@@ -8,6 +8,10 @@
 //! The gradient of the weight is the sum over all tiles of a small convolution: of a tile of the input, whose taps are the tile
 //! of 4 x 4 of the output's gradient that saw it.
 //!
+//! Products of whole numbers are exact: the weight's transform, 24 times F(4x4, 3x3)'s, has whole numbers too, products and their
+//! sums are i32 that may wrap, and what wrapped is right again in the result, a 24th of a 24th of its sum. Half of that is a
+//! factor of 9, which has an inverse modulo 2^32; the other is 64, so that results of less than 2^25 are whole.
+//!
 //! The error is that of `winograd`'s larger tiles and has its bound, except for gradients of the weight from few and small
 //! images: with fewer than 170 terms they err by up to 64 times f32's epsilon times the largest result.
 
@@ -35,6 +39,14 @@ const TRANSFORM_TAPS: &str = "
     let far_odd = d[1] / 12.0 + d[3] / 3.0;
     return array(0.25 * d[0], (even + odd) / -6.0, (even - odd) / -6.0, far_even + far_odd, far_even - far_odd, d[3]);
 ";
+
+/// The transform of F(4x4, 3x3)'s taps, times 24, and the result from its 576th part modulo 2^32.
+const TRANSFORM_WHOLE: &str = "
+    let even = w[0] + w[2];
+    let far = w[0] + 4.0 * w[2];
+    return array(6.0 * w[0], -4.0 * (even + w[1]), -4.0 * (even - w[1]), far + 2.0 * w[1], far - 2.0 * w[1], 24.0 * w[2]);
+";
+const RESULT_WHOLE: &str = "return f32((value * 954437177) >> 6u);";
 
 /// Loads a number from an array of groups of eight.
 const ONE_OF_INPUT: &str = "
@@ -228,8 +240,9 @@ impl Call<'_> {
             let right = matrices(batch, g.in_per_group, columns)?;
             let output = matrices(batch, g.out_per_group, columns)?;
             kernels.push(self.spread_eights(&input, &parts.runs, 1, [first, images]));
-            let product = Product::new([&left, &right], &output).operands([0, 1, 2].map(Operand::Temporary));
-            kernels.extend(product.wide().kernels(PRODUCTS)?.kernels);
+            let product = Product::new([&left, &right], &output).operands([0, 1, 2].map(Operand::Temporary)).wide();
+            let product = if self.whole { product.whole() } else { product };
+            kernels.extend(product.kernels(PRODUCTS)?.kernels);
             kernels.push(self.output_eights(g, &parts.runs, [first, images]));
         }
         Ok(Kernels { kernels, temporaries: parts.temporaries() })
@@ -277,6 +290,7 @@ impl Call<'_> {
             .grid(fold_groups(pairs / 8, 8))
             .work(pairs * POSITIONS * 4);
         let kernel = stores_tiles(kernel, "store_filters_eight", "filters[index / 8u] = eight_of(low, high);");
+        let kernel = if self.whole { kernel.hook("transform", TRANSFORM_WHOLE) } else { kernel };
         if !lies_in_eights(weight) {
             return kernel;
         }
@@ -340,6 +354,7 @@ impl Call<'_> {
             .grid(fold_groups(invocations, 8))
             .work(invocations * 8 * POSITIONS * 4);
         let kernel = loads_products(kernel);
+        let kernel = if self.whole { kernel.alias("Sum", "i32").hook("result", RESULT_WHOLE) } else { kernel };
         let in_eights = self.output.dtype == DType::F32 && g.output[1].is_multiple_of(8);
         if in_eights { kernel.stores_eights() } else { kernel }
     }
