@@ -18,10 +18,10 @@ options! {
         population: usize = 400,
         /// Generations after the first.
         generations: usize = 100,
-        /// The bounds between which the weight of differences is drawn for each generation: `F`, 0.5 in the paper, between 0.5
-        /// and 1 in scipy.
+        /// The bounds between which the weight of differences is drawn for each image and generation: `F`, 0.5 in the paper,
+        /// between 0.5 and 1 in scipy.
         weight: [f64; 2] = [0.5, 0.5],
-        /// Steps start at the best candidate, as in scipy's `best1bin`, and not at any.
+        /// Steps start at the best candidate, which takes the place of the first, as in scipy's `best1bin`; else at any.
         from_best: bool = false,
         /// The most images in a pass.
         batch: usize = 1000,
@@ -51,6 +51,22 @@ struct Search {
 impl Search {
     fn best(&self) -> usize {
         (0..self.costs.len()).min_by(|&a, &b| self.costs[a].total_cmp(&self.costs[b])).unwrap_or(0)
+    }
+
+    /// Takes a candidate in the place of one that is no better.
+    fn accept(&mut self, at: usize, new: &Candidate, cost: f64, from_best: bool) {
+        let old = std::mem::replace(&mut self.costs[at], cost);
+        self.candidates[at].clone_from(new);
+        if from_best && cost < self.costs[0] {
+            // No member of the first generation is lost to the best.
+            if old.is_infinite() {
+                self.candidates.swap(0, at);
+                self.costs.swap(0, at);
+            } else {
+                self.candidates[0].clone_from(new);
+                self.costs[0] = cost;
+            }
+        }
     }
 }
 
@@ -141,7 +157,7 @@ impl OnePixel {
                     fools = Some((cost, at));
                 }
                 if cost <= search.costs[at] {
-                    (search.candidates[at], search.costs[at]) = (new.clone(), cost);
+                    search.accept(at, new, cost, self.options.from_best);
                 }
             }
             match fools {
@@ -196,14 +212,13 @@ impl Attack for OnePixel {
                 if searches.is_empty() {
                     break;
                 }
-                let weight = stream.uniform(least, most);
-                let new = |search: &Search, at: usize, best: usize, stream: &mut Stream| match turn {
-                    0 => random(stream),
-                    _ => self.mutant(search, at, best, weight, stream),
-                };
                 let all = |search: &Search, stream: &mut Stream| {
-                    let best = search.best();
-                    (0..population).map(|at| new(search, at, best, stream)).collect()
+                    let (best, weight) = (search.best(), stream.uniform(least, most));
+                    let new = |at: usize| match turn {
+                        0 => random(stream),
+                        _ => self.mutant(search, at, best, weight, stream),
+                    };
+                    (0..population).map(new).collect()
                 };
                 let tried: Vec<Vec<Candidate>> = searches.iter().map(|search| all(search, &mut stream)).collect();
                 searches = self.generation(&attacked, searches, &tried, &mut done)?;

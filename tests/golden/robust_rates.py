@@ -1,8 +1,9 @@
-"""Writes robust_rates.json: a small network of scikit-learn's digits, and how often one pixel fools it, by torchattacks 3.5.1.
+"""Writes robust_rates.json: a small network of scikit-learn's digits, and how often attacks by search fool it, by torchattacks 3.5.1.
 
     python tests/golden/robust_rates.py
 
-Its draws are not ours, so rates are compared: on images that the network answers rightly, the share that is fooled.
+Its draws are not ours, so rates are compared: on images that the network answers rightly, the share that is fooled, in the mean of
+some seeds.
 """
 
 import json
@@ -16,6 +17,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 COUNT = 300
+SEEDS = 5
 
 
 class Digits(nn.Module):
@@ -47,10 +49,23 @@ def main():
             value.copy_(torch.tensor(weights[name]).reshape(value.shape))
     right = [at for at in range(1200, len(labels)) if net(pixels[at : at + 1]).argmax() == labels[at]][:COUNT]
     x, y = pixels[right], labels[right]
-    attack = torchattacks.OnePixel(net, pixels=1, steps=20, popsize=40)
-    rate = float((net(attack(x, y)).argmax(1) != y).float().mean())
-    print(rate)
-    golden = {"weights": weights, "rate": rate, "labels": y.tolist(), "pixels": (x * 16).round().int().flatten().tolist()}
+    few = lambda count: lambda seed: torchattacks.OnePixel(net, pixels=count, steps=20, popsize=40)
+    square = lambda **options: lambda seed: torchattacks.Square(net, n_queries=100, n_restarts=1, seed=seed, **options)
+    attacks = {
+        "one_pixel": few(1),
+        "two_pixels": few(2),
+        "square": square(norm="Linf", eps=0.1),
+        "square_l2": square(norm="L2", eps=1.0),
+    }
+    rates = {}
+    for name, attack in attacks.items():
+        of_seeds = []
+        for seed in range(SEEDS):
+            np.random.seed(seed)
+            of_seeds.append(float((net(attack(seed)(x, y)).argmax(1) != y).float().mean()))
+        rates[name] = sum(of_seeds) / SEEDS
+        print(name, of_seeds, rates[name])
+    golden = {"weights": weights, "rates": rates, "labels": y.tolist(), "pixels": (x * 16).round().int().flatten().tolist()}
     path = pathlib.Path(__file__).with_name("robust_rates.json")
     path.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in golden.items()) + "\n}\n")
 

@@ -1,6 +1,7 @@
 //! Attacks by search, draw by draw as torchattacks and foolbox take them (`tests/golden/robust_search.py`).
 
 use super::{Net, images, largest, normalization};
+use crate::common::adapter;
 use crate::common::from_names::numbers;
 use serde_json::Value;
 use wgrad::nn::{self, Conv2d, Linear, Module, Scope};
@@ -131,16 +132,16 @@ impl Module for Digits {
     }
 }
 
-/// On a trained network one pixel fools on the same number of images as by torchattacks, within three points; its draws differ
-/// (`tests/golden/robust_rates.py`).
+/// On a trained network attacks fool on the same share of 300 images as torchattacks', within three points in the mean of some
+/// seeds; draws differ (`tests/golden/robust_rates.py`).
 #[test]
-fn one_pixel_fools_as_often_as_that_of_torchattacks() {
+fn searches_fool_as_often_as_those_of_torchattacks() {
     if std::env::var_os("WGRAD_TEST_ALL").is_none() {
         return;
     }
     let golden: Value = serde_json::from_str(include_str!("../../golden/robust_rates.json")).unwrap();
     let list = |value: &Value| serde_json::from_value::<Vec<f32>>(value.clone()).unwrap();
-    let device = Device::reference();
+    let device = adapter().unwrap_or_else(Device::reference);
     let s = Scope::new(&device);
     let options = Conv2dOptions::default().stride(2).padding(1);
     let net = Digits {
@@ -157,13 +158,26 @@ fn one_pixel_fools_as_often_as_that_of_torchattacks() {
     let goal = Goal::untargeted(&Tensor::from_slice(&device, &labels, &[labels.len()]).unwrap());
     let net = Classifier::new(&net);
     assert!(largest(&net.reaches(&x, &goal).unwrap().to_dtype(wgrad::DType::F32).unwrap()) == 0.0);
-    let options = OnePixelOptions::default().population(39).generations(20).from_best(true).weight([0.5, 1.0]);
-    device.manual_seed(0);
-    let near = OnePixel::new(&options).perturb(&net, &x, &goal).unwrap();
-    let fooled = net.reaches(&near, &goal).unwrap().to_f64().unwrap();
-    let rate = fooled.iter().sum::<f64>() / fooled.len() as f64;
-    let theirs = golden["rate"].as_f64().unwrap();
-    assert!((rate - theirs).abs() <= 0.03, "{rate} {theirs}");
+    // Scipy's population is a multiple of the numbers of a candidate.
+    let few = OnePixelOptions::default().generations(20).from_best(true).weight([0.5, 1.0]);
+    let square = SquareOptions::default().queries(100);
+    let attacks: [(&str, Box<dyn Attack>); 4] = [
+        ("one_pixel", Box::new(OnePixel::new(&few.population(39)))),
+        ("two_pixels", Box::new(OnePixel::new(&few.pixels(2).population(36)))),
+        ("square", Box::new(Square::new(&square.eps(0.1)))),
+        ("square_l2", Box::new(Square::new(&square.norm(Norm::L2).eps(1.0)))),
+    ];
+    for (name, attack) in attacks {
+        let rates = [0, 1, 2, 3, 4].map(|seed| {
+            device.manual_seed(seed);
+            let near = attack.perturb(&net, &x, &goal).unwrap();
+            let fooled = net.reaches(&near, &goal).unwrap().to_f64().unwrap();
+            fooled.iter().sum::<f64>() / fooled.len() as f64
+        });
+        let (rate, theirs) = (rates.iter().sum::<f64>() / 5.0, golden["rates"][name].as_f64().unwrap());
+        println!("{name}: {rates:.3?}, {rate:.3} for {theirs:.3}");
+        assert!((rate - theirs).abs() <= 0.03, "{name}: {rate:.3}, not {theirs:.3}");
+    }
 }
 
 #[test]
