@@ -84,15 +84,17 @@ fn main(
                 }
             }
             let y = step - FILL_STEPS;
-            let grad_start = (plane * OUT_HEIGHT + select(0u, y, y < OUT_HEIGHT)) * OUT_WIDTH;
-            for (var x = 0u; x < TILE_X; x++) { // unroll
-                // Outside both factors are 0: the window's values there may be NaN or infinite.
-                let inside = (y < OUT_HEIGHT) & ((OUT_WIDTH % TILE_X == 0u) | (first_x + x < OUT_WIDTH));
-                let g = select(0.0, load_grad(grad_start + select(0u, first_x + x, inside)), inside);
-                for (var r = 0u; r < KERNEL_Y; r++) { // unroll
-                    for (var s = 0u; s < KERNEL_X; s++) { // unroll
-                        let seen = window[r * DILATION_Y * SEGMENT + x * STRIDE_X + s * DILATION_X];
-                        sum[r * KERNEL_X + s] += g * select(0.0, seen, inside);
+            if (y < OUT_HEIGHT) {
+                let grad_start = (plane * OUT_HEIGHT + y) * OUT_WIDTH;
+                for (var x = 0u; x < TILE_X; x++) { // unroll
+                    // Outside both factors are 0: the window's values there may be NaN or infinite.
+                    let inside = (OUT_WIDTH % TILE_X == 0u) | (first_x + x < OUT_WIDTH);
+                    let g = select(0.0, load_grad(grad_start + select(0u, first_x + x, inside)), inside);
+                    for (var r = 0u; r < KERNEL_Y; r++) { // unroll
+                        for (var s = 0u; s < KERNEL_X; s++) { // unroll
+                            let seen = window[r * DILATION_Y * SEGMENT + x * STRIDE_X + s * DILATION_X];
+                            sum[r * KERNEL_X + s] += g * select(0.0, seen, inside);
+                        }
                     }
                 }
             }
