@@ -78,6 +78,15 @@ impl Regions {
     }
 }
 
+/// An f16 input and its boxes in f32, whose results are rounded once.
+#[track_caller]
+fn wide_halves(input: &Tensor, boxes: &Tensor) -> Result<Option<[Tensor; 2]>> {
+    if input.dtype() != DType::F16 || !boxes.dtype().is_float() {
+        return Ok(None);
+    }
+    Ok(Some([input.to_dtype(DType::F32)?, boxes.to_dtype(DType::F32)?]))
+}
+
 /// The regions of `boxes` (`[K, columns]`) in `input` (`[N, C, H, W]`), or an error.
 fn check_regions(
     op: &'static str,

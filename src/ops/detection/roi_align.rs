@@ -4,7 +4,7 @@
 //! A bin's weights are a product of one factor a dimension: `RoiWeights` makes both factors, `RoiAlign` sums with them,
 //! forward and backward.
 
-use super::{Regions, check_regions, nothing};
+use super::{Regions, check_regions, nothing, wide_halves};
 use crate::device::{Adapter, LONGEST_LOOP};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -277,12 +277,13 @@ impl Tensor {
     ///
     /// A box holds the index of its image, x1, y1, x2 and y2; [`Tensor::convert_boxes_to_roi_format`] makes such boxes of a list
     /// for each image. Samples are spread evenly over each bin and interpolated between the four elements around them. Gradients
-    /// flow to the input, not to the boxes.
+    /// flow to the input, not to the boxes. Where a sample lies on an element, those beside it have no part in it, be they infinite
+    /// or NaN; torchvision multiplies them by 0. Regions of f16 are computed in f32 and rounded once.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes, images above some 1.9 million pixels, 60,000 bins, and for sampling ratios
     /// above 60,000 and a ratio of 0;
-    /// [`Error::WrongDType`] for types other than f32. A number of an image that does not exist makes its region NaN
+    /// [`Error::WrongDType`] for types other than f32 and f16. A number of an image that does not exist makes its region NaN
     /// and is [`Error::IndexOutOfRange`] at the next synchronisation.
     ///
     /// ```
@@ -322,6 +323,9 @@ impl Tensor {
             return Tensor::roi_align_levels(&wide, &cast.of(boxes)?, bins, options)?.to_dtype(first.dtype());
         }
         let _line = ascribe_to_caller();
+        if let (&[(_, scale)], Some([input, boxes])) = (levels, wide_halves(first, boxes)?) {
+            return Tensor::roi_align_levels(&[(&input, scale)], &boxes, bins, options)?.to_dtype(DType::F16);
+        }
         let columns = BOX + usize::from(levels.len() > 1);
         let of_levels = levels.iter().map(|(level, _)| check_regions(OP, level, boxes, columns, bins));
         let regions: Vec<Regions> = of_levels.collect::<Result<_>>()?;

@@ -1,6 +1,6 @@
 //! The largest element of the bins of regions.
 
-use super::{Regions, check_regions, nothing};
+use super::{Regions, check_regions, nothing, wide_halves};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -187,11 +187,11 @@ impl Tensor {
     ///
     /// A box holds the index of its image, x1, y1, x2 and y2 (see [`Tensor::convert_boxes_to_roi_format`]), which are multiplied
     /// by `spatial_scale` and rounded. A bin outside of the image gives 0. Gradients flow to the first largest element, not to
-    /// the boxes.
+    /// the boxes, which may be f16 with f16 images.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for other shapes, images above some 1.9 million pixels and 60,000 bins;
-    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than f32. A number of an image that does not
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than f32 and f16. A number of an image that does not
     /// exist makes its region NaN and is [`Error::IndexOutOfRange`](crate::Error::IndexOutOfRange) at the next
     /// synchronisation.
     ///
@@ -211,6 +211,9 @@ impl Tensor {
             return pooled.to_dtype(self.dtype());
         }
         let _line = ascribe_to_caller();
+        if let Some([input, boxes]) = wide_halves(self, boxes)? {
+            return input.roi_pool(&boxes, output_size, spatial_scale)?.to_dtype(DType::F16);
+        }
         let regions = check_regions(OP, self, boxes, 5, output_size)?;
         if let Some(empty) = nothing(self, &regions, boxes)? {
             return Ok(empty);

@@ -69,6 +69,17 @@ fn class_dim(op: &'static str, input: &Tensor, weight: Option<&Tensor>) -> Resul
     Ok(dim)
 }
 
+/// A loss of classes.
+type Loss = fn(&Tensor, &Tensor, &CrossEntropyOptions) -> Result<Tensor>;
+
+/// A loss of f16 scores, weights and probabilities: computed in f32 and rounded once.
+#[track_caller]
+fn of_halves(loss: Loss, scores: &Tensor, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
+    let wide = |x: &Tensor| if x.dtype() == DType::F16 { x.to_dtype(DType::F32) } else { Ok(x.clone()) };
+    let options = CrossEntropyOptions { weight: options.weight.as_ref().map(wide).transpose()?, ..options.clone() };
+    loss(&wide(scores)?, &wide(target)?, &options)?.to_dtype(DType::F16)
+}
+
 /// Class weights as a shape that broadcasts against the scores.
 #[track_caller]
 fn along(weight: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
@@ -170,6 +181,9 @@ impl Tensor {
     ///
     /// `label_smoothing = s` replaces each target by `(1 - s) target + s / C`.
     ///
+    /// The loss of f16 logits is computed in f32 and rounded once, so a mean is finite though the sum is past 65,504; PyTorch
+    /// rounds the logarithms and the sum too.
+    ///
     /// # Errors
     /// [`Error::Invalid`] if shapes don't fit, `label_smoothing` is outside 0 to 1, or an `ignore_index` of 0 or more meets
     /// probabilities; [`Error::WrongDType`]. A label out of range makes its loss NaN and is [`Error::IndexOutOfRange`] at the
@@ -191,6 +205,9 @@ impl Tensor {
             let weight = cast.of_some(options.weight.as_ref())?;
             let options = CrossEntropyOptions { weight, ..options.clone() };
             return cast.of(self)?.cross_entropy(&cast.of(target)?, &options);
+        }
+        if self.dtype() == DType::F16 {
+            return of_halves(Tensor::cross_entropy, self, target, options);
         }
         let smoothing = options.label_smoothing;
         if !(0.0..=1.0).contains(&smoothing) {
@@ -256,6 +273,9 @@ impl Tensor {
             let weight = cast.of_some(options.weight.as_ref())?;
             let options = CrossEntropyOptions { weight, ..options.clone() };
             return cast.of(self)?.nll_loss(target, &options);
+        }
+        if self.dtype() == DType::F16 {
+            return of_halves(Tensor::nll_loss, self, target, options);
         }
         if options.label_smoothing != 0.0 {
             return Err(Error::invalid(OP, "there is no label smoothing; use cross_entropy on logits"));

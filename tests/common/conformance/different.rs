@@ -38,6 +38,11 @@ const VALUES: &[Reason] = &[
         "reduction_specials/norm.2 half_reduction_specials/norm.2",
     ),
     (
+        "where a sample lies on an element torchvision multiplies those beside it by 0, be they infinite or NaN",
+        "half_region_specials/roi_align.2 half_region_specials/roi_align.6 half_region_specials/roi_align.8
+         half_region_specials/roi_align.9 half_region_specials/roi_align.10",
+    ),
+    (
         "deviations from an infinite mean have no gradient but NaN; PyTorch's are infinite",
         "reduction_specials/var.2 reduction_specials/var.3 reduction_specials/var.4 reduction_specials/var.5
          reduction_specials/var.10 reduction_specials/var.11 half_reduction_specials/var.1
@@ -69,7 +74,8 @@ const ZEROS: &[Reason] = &[
          pointwise_specials/asin.0 pointwise_specials/atan.0 pointwise_specials/tanh.0 pointwise_specials/tanhshrink.0
          half_pointwise_specials/asin.0 half_pointwise_specials/atan.0 half_pointwise_specials/tanh.0
          half_pointwise_specials/tanhshrink.0 recurrence_specials/lstm_cell.2
-         half_recurrence_specials/lstm_cell.4 half_recurrence_specials/lstm_cell.5 window_specials/interpolate.3
+         half_recurrence_specials/lstm_cell.4 half_recurrence_specials/lstm_cell.5 half_recurrence_specials/lstm.1
+         half_recurrence_specials/lstm.2 half_recurrence_specials/lstm.7 window_specials/interpolate.3
          window_specials/interpolate.15",
     ),
     (
@@ -77,7 +83,9 @@ const ZEROS: &[Reason] = &[
         "pointwise_specials/logsigmoid.0 pointwise_specials/remainder.0 half_pointwise_specials/logsigmoid.0
          half_pointwise_specials/mish.0 half_pointwise_specials/remainder.0 half_reduction_specials/log_softmax.4
          half_loss_specials/cosine_similarity.3 half_loss_specials/cosine_similarity.7
-         half_reduction_specials/prod.3 half_reduction_specials/var.5 loss_specials/cross_entropy.12
+         half_class_loss_specials/cross_entropy.18 half_class_loss_specials/cross_entropy.19
+         half_class_loss_specials/cross_entropy.20 half_class_loss_specials/cross_entropy.21
+         half_class_loss_specials/nll_loss.24 half_reduction_specials/prod.3 half_reduction_specials/var.5 loss_specials/cross_entropy.12
          margin_specials/multi_margin_loss.1 margin_specials/multi_margin_loss.2 margin_specials/multi_margin_loss.3
          margin_specials/multi_margin_loss.4 margin_specials/multi_margin_loss.5 margin_specials/multi_margin_loss.13
          margin_specials/multi_margin_loss.14 margin_specials/multi_margin_loss.15 margin_specials/multi_margin_loss.16

@@ -5,6 +5,7 @@ What is expected is PyTorch's result in float64, rounded to float16; only what i
 
 import numpy as np
 
+from families.detection import numbered
 from families.specials import BINARY, MODERATE, STEEP_AT_ZERO, UNARY, agreed
 from families.specials_layers import spoiled_each
 from harness import INF, NAN
@@ -160,6 +161,53 @@ def half_loss_specials(file):
         op.case(spoilt, reduction="none")
 
 
+def half_class_loss_specials(file):
+    rows, classes = 3, 5
+    shape = (rows, classes)
+    more = (NAN, INF, -INF, -0.0, DENORMAL, MAX)
+    for name in ("cross_entropy", "nll_loss"):
+        op = file.op(name, STEPS)
+        for x in halves(op, shape, values=more):
+            target = op.index((rows,), classes)
+            for reduction in ("none", "mean", "sum"):
+                is_mean = reduction == "mean" and MAX in np.abs(x)
+                op.case({"input": x, "target": target}, reduction=reduction, coarse=is_mean)
+        # The largest scores, an impossible class, and a class that is left out.
+        x = np.float16([[MAX, 0, -MAX, 1, 2], [-INF, 0, 1, MAX, MAX], [-INF, 2, -0.0, 1, DENORMAL]])
+        for target in ([0, 3, 1], [2, 0, 0]):
+            op.case({"input": x, "target": np.int64(target)}, reduction="none")
+        op.case({"input": x, "target": np.int64([0, 0, 1])}, ignore_index=0)
+        weight = np.float16([1, 0.5, 2, 0, 300])
+        op.case({"input": x, "target": np.int64([1, 1, 4]), "weight": weight}, constant=("weight",), reduction="none")
+        # Sums past 65,504: a mean whose sum is stays finite, which PyTorch's does not.
+        x = np.float16(op.uniform(shape, -6e4, -5e4))
+        target = op.index((rows,), classes)
+        op.case({"input": x, "target": target}, reduction="sum")
+        op.case({"input": x, "target": target}, reduction="mean", coarse=name == "nll_loss")
+    op = file.op("cross_entropy", STEPS)
+    for x in halves(op, shape, values=more):
+        op.case({"input": x, "target": op.index((rows,), classes)}, label_smoothing=0.1, coarse=MAX in np.abs(x))
+        target = np.float16(op.uniform(shape, 0.1, 0.9))
+        op.case({"input": x, "target": target}, constant=("target",), reduction="none")
+
+
+def half_region_specials(file):
+    for name, attrs in [
+        ("roi_align", {"output_size": 2, "sampling_ratio": 2}),
+        ("roi_align", {"output_size": [1, 3], "aligned": True, "sampling_ratio": 1}),
+        ("roi_pool", {"output_size": 2}),
+    ]:
+        op = file.op(name, STEPS)
+        for x in halves(op, (2, 2, 5, 7), values=(NAN, INF, -INF, -0.0, DENORMAL, MAX), large=6e4):
+            # PyTorch adds up samples in f16.
+            coarse = name == "roi_align" and np.nanmax(np.abs(x)) > 3e4
+            op.case({"input": x, "boxes": np.float16(numbered(op, 3, 2))}, constant=("boxes",), coarse=coarse, **attrs)
+        # Regions far outside, and without an extent.
+        x = np.float16(op.uniform((1, 2, 5, 7)))
+        boxes = np.float16([[0, 6e4, 2, MAX, 3], [0, 2, 3, 2, 3], [0, -0.0, -0.0, 4, 4]])
+        op.case({"input": x, "boxes": boxes}, constant=("boxes",), **attrs)
+
+
 def half_index_specials(file):
     x = np.float16([[NAN, 1, INF], [-INF, -0.0, 300], [MAX, 2, -MAX]])
     index = np.int64([[0, 2, 1], [2, 0, 0]])
@@ -183,6 +231,22 @@ def half_recurrence_specials(file):
         args["hx"] = [state, np.float16(op.uniform((2, 2)))] if name == "lstm" else state
         for spoilt in spoiled_each(args, ("input", "hx", "w_ih"), (NAN, INF, MAX)):
             op.case(spoilt)
+        for spoilt in spoiled_each(args, ("input", "hx", "w_hh", "b_hh"), (-INF, -0.0, DENORMAL, -MAX)):
+            op.case(spoilt)
+
+        op = file.op(name, STEPS)
+        params = []
+        for _ in range(2):
+            params += [np.float16(op.uniform(shape)) for shape in ((rows, 3), (rows, 2), (rows,), (rows,))]
+        state = np.float16(op.uniform((2, 2, 2)))
+        args = {
+            "input": np.float16(op.uniform((3, 2, 3))),
+            "hx": [state, np.float16(op.uniform((2, 2, 2)))] if name == "lstm" else state,
+            "params": params,
+        }
+        attrs = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "train": False, "batch_first": False}
+        for spoilt in spoiled_each(args, ("input", "hx", "params"), (NAN, INF, -INF, -0.0, DENORMAL)):
+            op.case(spoilt, bidirectional=True, **attrs)
 
 
 FAMILIES = [
@@ -193,5 +257,7 @@ FAMILIES = [
     half_window_specials,
     half_normalization_specials,
     half_loss_specials,
+    half_class_loss_specials,
+    half_region_specials,
     half_index_specials,
 ]

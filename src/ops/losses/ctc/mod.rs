@@ -117,6 +117,7 @@ impl Tensor {
     /// The gradient is PyTorch's, which assumes a softmax before it: `e^x[t, n, c] - p[t, n, c]`, with the probability `p` of
     /// class `c` at `t` given the labels. A loss is infinite if the labels don't fit into the time, and its gradient NaN; see
     /// [`CtcLossOptions::zero_infinity`]. A log probability of minus infinity has a gradient of 0, the limit; PyTorch's is NaN.
+    /// The loss of f16 log probabilities is f32; PyTorch has none.
     ///
     /// # Errors
     /// [`Error::Invalid`] if a shape or length does not fit, the input is empty, or the blank is not a class;
