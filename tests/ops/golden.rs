@@ -35,7 +35,7 @@ fn one_in(device: &Device, stem: &str) -> usize {
 
 /// True for one in `one_in` numbers, at varying distances: cases run through their options at fixed ones.
 fn is_drawn(at: usize, one_in: usize) -> bool {
-    (at + at / one_in + at / one_in.pow(2)) % one_in == 0
+    (at + at / one_in + at / one_in.pow(2)).is_multiple_of(one_in)
 }
 
 fn failures(device: &Device, files: &[PathBuf]) -> (usize, Vec<String>) {
