@@ -23,6 +23,14 @@ const COOPERATIVE: &str = wgsl!("matmul/matmul_cooperative");
 const TILED: &str = wgsl!("matmul/matmul_tiled");
 const VECTOR: &str = wgsl!("matmul/matmul_vector");
 
+/// The body that makes i32 of a block of whole numbers.
+const WHOLE_FACTORS: &str = "
+    return Block(
+        bitcast<Quad>(vec4<i32>(block[0])), bitcast<Quad>(vec4<i32>(block[1])),
+        bitcast<Quad>(vec4<i32>(block[2])), bitcast<Quad>(vec4<i32>(block[3])),
+    );
+";
+
 /// Invocations of a workgroup with tiles. Depth is split into parts if the tiles make fewer workgroups than keep a GPU busy.
 const TILE_WORKGROUP: usize = 256;
 
@@ -308,7 +316,7 @@ impl<'a> Product<'a> {
                     .constant("RIGHT_DEPTH_FASTEST", right_fastest == 1)
                     .alias("Result", self.output.dtype.wgsl());
                 if self.whole {
-                    kernel = kernel.alias("Sum", "i32");
+                    kernel = kernel.alias("Sum", "i32").hook("factors", WHOLE_FACTORS);
                 }
                 if int64 {
                     kernel = self.in_pairs(kernel);

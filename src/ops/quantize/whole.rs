@@ -36,7 +36,7 @@ impl Whole {
         let Some(&channels) = weight.shape().get(1).filter(|_| !has_instruction) else { return Ok(None) };
         let taps: usize = weight.shape()[2..].iter().product();
         let parts = parts(&vec![BYTE * taps as f64; channels], channels);
-        parts.map(|parts| Ok(Whole { weight: weight.levels()?, parts })).transpose()
+        parts.map(|parts| Ok(Whole { weight: weight.levels()?.contiguous()?, parts })).transpose()
     }
 
     /// The same in as few parts as the weight's bytes allow.
