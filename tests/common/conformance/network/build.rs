@@ -1,6 +1,7 @@
 //! Networks by torchvision's constructors and their arguments.
 
-use super::Refusal;
+use super::arguments::{Arguments, count, number, set, several};
+use super::{Inputs, Refusal, detectors};
 use serde_json::{Map, Value};
 use wgrad::models::segmentation::{DeepLabV3, DeepLabV3Options, Fcn, FcnOptions};
 use wgrad::models::{
@@ -10,13 +11,18 @@ use wgrad::nn::{Module, Scope};
 use wgrad::{Result, Tensor};
 
 /// A network, and its outputs in training or evaluation in torchvision's order: a tuple's, or a dictionary's by its keys.
-pub trait Network: Module {
-    fn outputs(&self, input: &Tensor, is_training: bool) -> Result<Vec<Tensor>>;
+pub trait Network {
+    fn module(&self) -> &dyn Module;
+
+    fn outputs(&self, inputs: &Inputs, is_training: bool) -> Result<Vec<Tensor>>;
 }
 
 impl Network for Box<dyn Module> {
-    fn outputs(&self, input: &Tensor, _: bool) -> Result<Vec<Tensor>> {
-        Ok(vec![self.forward(input)?])
+    fn module(&self) -> &dyn Module {
+        &**self
+    }
+    fn outputs(&self, inputs: &Inputs, _: bool) -> Result<Vec<Tensor>> {
+        Ok(vec![self.forward(inputs.batch()?)?])
     }
 }
 
@@ -24,7 +30,11 @@ impl Network for Box<dyn Module> {
 macro_rules! with_auxiliary_heads {
     ($($network:ident: $($head:ident)*;)*) => {$(
         impl Network for $network {
-            fn outputs(&self, input: &Tensor, is_training: bool) -> Result<Vec<Tensor>> {
+            fn module(&self) -> &dyn Module {
+                self
+            }
+            fn outputs(&self, inputs: &Inputs, is_training: bool) -> Result<Vec<Tensor>> {
+                let input = inputs.batch()?;
                 if !is_training {
                     return Ok(vec![self.forward(input)?]);
                 }
@@ -44,8 +54,11 @@ with_auxiliary_heads! {
 macro_rules! segmenters {
     ($($network:ident)*) => {$(
         impl Network for $network {
-            fn outputs(&self, input: &Tensor, _: bool) -> Result<Vec<Tensor>> {
-                let outputs = self.outputs(input)?;
+            fn module(&self) -> &dyn Module {
+                self
+            }
+            fn outputs(&self, inputs: &Inputs, _: bool) -> Result<Vec<Tensor>> {
+                let outputs = self.outputs(inputs.batch()?)?;
                 Ok([Some(outputs.out), outputs.aux].into_iter().flatten().collect())
             }
         }
@@ -53,51 +66,6 @@ macro_rules! segmenters {
 }
 
 segmenters! { DeepLabV3 Fcn }
-
-/// A constructor's arguments, each of which must be read.
-struct Arguments<'a>(Vec<(&'a str, &'a Value)>);
-
-impl Arguments<'_> {
-    /// Arguments that determine how parameters start, which the state dictionary replaces, or the memory of a forward pass.
-    const WITHOUT_EFFECT: [&'static str; 7] = [
-        "init_weights",
-        "layer_scale",
-        "memory_efficient",
-        "progress",
-        "weights",
-        "weights_backbone",
-        "zero_init_residual",
-    ];
-
-    fn new(attrs: &Map<String, Value>) -> Arguments<'_> {
-        let matters = |(key, value): &(&str, &Value)| !value.is_null() && !Arguments::WITHOUT_EFFECT.contains(key);
-        Arguments(attrs.iter().map(|(key, value)| (key.as_str(), value)).filter(matters).collect())
-    }
-
-    /// An argument that was passed.
-    fn take<T>(&mut self, key: &str, read: impl Fn(&Value) -> Option<T>) -> std::result::Result<Option<T>, Refusal> {
-        let Some(at) = self.0.iter().position(|(known, _)| *known == key) else { return Ok(None) };
-        let (_, value) = self.0.swap_remove(at);
-        let refused = || Refusal::Unsupported(format!("{key} of {value}"));
-        read(value).ok_or_else(refused).map(Some)
-    }
-
-    fn end(&self) -> std::result::Result<(), Refusal> {
-        self.0.first().map_or(Ok(()), |(key, _)| Err(Refusal::Unsupported(format!("attribute {key}"))))
-    }
-}
-
-fn count(value: &Value) -> Option<usize> {
-    value.as_u64().map(|count| count as usize)
-}
-
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64()
-}
-
-fn dilations(value: &Value) -> Option<[bool; 3]> {
-    serde_json::from_value(value.clone()).ok()
-}
 
 /// The options of torchvision's residual networks.
 fn resnet(name: &str) -> Option<ResNetOptions> {
@@ -115,20 +83,13 @@ fn resnet(name: &str) -> Option<ResNetOptions> {
     )
 }
 
-/// Replaces options by the arguments that were passed.
-macro_rules! set {
-    ($options:ident, $arguments:ident: $($key:literal $field:ident $read:path),*) => {
-        $(if let Some(value) = $arguments.take($key, $read)? {
-            $options.$field = value;
-        })*
-    };
-}
-
-/// A network by its name, with the device's random weights, and true if it is trained.
+/// A network by its name, with the device's random weights, and true if it is trained. The norms of a detector's backbone are
+/// `frozen`, or else train.
 pub fn build(
     name: &str,
     scope: &Scope,
     attrs: &Map<String, Value>,
+    frozen: bool,
 ) -> std::result::Result<(Box<dyn Network>, bool), Refusal> {
     let mut arguments = Arguments::new(attrs);
     let is_training = arguments.take("mode", |mode| match mode.as_str()? {
@@ -139,21 +100,21 @@ pub fn build(
     let net: Box<dyn Network> = match name {
         "googlenet" => {
             let mut options = GoogLeNetOptions::default();
-            set!(options, arguments: "num_classes" classes count, "aux_logits" aux_logits Value::as_bool,
+            set!(options, arguments; "num_classes" classes count, "aux_logits" aux_logits Value::as_bool,
                 "transform_input" transform_input Value::as_bool, "dropout" dropout number,
                 "dropout_aux" dropout_aux number);
             Box::new(GoogLeNet::new(scope, &options)?)
         }
         "inception_v3" => {
             let mut options = InceptionV3Options::default();
-            set!(options, arguments: "num_classes" classes count, "aux_logits" aux_logits Value::as_bool,
+            set!(options, arguments; "num_classes" classes count, "aux_logits" aux_logits Value::as_bool,
                 "transform_input" transform_input Value::as_bool, "dropout" dropout number);
             Box::new(InceptionV3::new(scope, &options)?)
         }
         "fcn_resnet50" | "fcn_resnet101" => {
             let mut options =
                 if name == "fcn_resnet50" { FcnOptions::fcn_resnet50() } else { FcnOptions::fcn_resnet101() };
-            set!(options, arguments: "num_classes" classes count, "aux_loss" aux_loss Value::as_bool,
+            set!(options, arguments; "num_classes" classes count, "aux_loss" aux_loss Value::as_bool,
                 "dropout" dropout number, "dropout_aux" dropout_aux number);
             Box::new(Fcn::new(scope, &options)?)
         }
@@ -163,19 +124,20 @@ pub fn build(
                 "deeplabv3_resnet101" => DeepLabV3Options::deeplabv3_resnet101(),
                 _ => DeepLabV3Options::deeplabv3_mobilenet_v3_large(),
             };
-            set!(options, arguments: "num_classes" classes count, "aux_loss" aux_loss Value::as_bool,
+            set!(options, arguments; "num_classes" classes count, "aux_loss" aux_loss Value::as_bool,
                 "dropout" dropout number, "dropout_aux" dropout_aux number);
             Box::new(DeepLabV3::new(scope, &options)?)
         }
-        _ => match resnet(name) {
-            Some(mut options) => {
-                set!(options, arguments: "num_classes" classes count, "groups" groups count,
+        _ => match (resnet(name), detectors::build(name, scope, frozen, &mut arguments)?) {
+            (Some(mut options), _) => {
+                set!(options, arguments; "num_classes" classes count, "groups" groups count,
                     "width_per_group" width_per_group count,
-                    "replace_stride_with_dilation" replace_stride_with_dilation dilations);
+                    "replace_stride_with_dilation" replace_stride_with_dilation several);
                 let net: Box<dyn Module> = Box::new(ResNet::new(scope, &options)?);
                 Box::new(net)
             }
-            None => Box::new(by_name(name, scope, &mut arguments)?),
+            (None, Some(detector)) => Box::new(detector),
+            (None, None) => Box::new(by_name(name, scope, &mut arguments)?),
         },
     };
     arguments.end()?;
@@ -185,12 +147,12 @@ pub fn build(
 /// A network of the registry. The size of the images is not an argument of most constructors, and so not taken from the input.
 fn by_name(name: &str, scope: &Scope, arguments: &mut Arguments<'_>) -> std::result::Result<Box<dyn Module>, Refusal> {
     let mut options = ModelOptions::default();
-    set!(options, arguments: "num_classes" classes count);
+    set!(options, arguments; "num_classes" classes count);
     let side = |value: &Value| match value.as_array() {
         Some(sides) => Some([count(sides.first()?)?, count(sides.get(1)?)?]),
         None => Some([count(value)?; 2]),
     };
-    set!(options, arguments: "image_size" size side, "input_size" size side);
+    set!(options, arguments; "image_size" size side, "input_size" size side);
     for (key, value) in std::mem::take(&mut arguments.0) {
         let known = if key == "stochastic_depth_prob" { "stochastic_depth" } else { key };
         let number = value.as_f64().ok_or_else(|| Refusal::Unsupported(format!("attribute {key}")))?;

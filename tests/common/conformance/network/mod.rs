@@ -1,8 +1,12 @@
 //! Cases of networks, by torchvision's names.
 
+mod arguments;
 mod build;
+mod detectors;
+mod inputs;
 
 use super::{Case, Refusal, Values};
+use inputs::Inputs;
 use wgrad::nn::{Scope, StateDict};
 use wgrad::{DType, Device, Parameter, Tensor, grad};
 
@@ -12,22 +16,23 @@ pub(super) fn run(case: &Case, device: &Device) -> Option<Result<Vec<Values>, Re
 }
 
 fn network(name: &str, case: &Case, device: &Device) -> Result<Vec<Values>, Refusal> {
-    let (net, is_training) = build::build(name, &Scope::new(device), &case.attrs)?;
+    // Norms that torchvision freezes count no batches.
+    let is_frozen =
+        !case.state.iter().any(|(key, _)| key.starts_with("backbone") && key.ends_with("num_batches_tracked"));
+    let (network, is_training) = build::build(name, &Scope::new(device), &case.attrs, is_frozen)?;
+    let net = network.module();
     let state = case.state.iter().map(|(key, values)| Ok((key.clone(), exact(values, device)?)));
     net.load_state_dict(&state.collect::<wgrad::Result<StateDict>>()?, true)?;
     net.train(is_training);
-    let [(_, input)] = &case.args[..] else {
-        return Err(Refusal::Unsupported(format!("{} arguments", case.args.len())));
-    };
-    let input = exact(input, device)?.requires_grad();
+    let inputs = Inputs::new(case, device)?;
     let parameters = net.named_parameters();
     let parameter = |key: &str| parameters.iter().find(|(name, _)| name == key).map(|(_, p)| Parameter::value(p));
     let mut wanted = Vec::new();
     for (key, _) in &case.gradients {
-        let leaf = if key == "input" { Some(input.clone()) } else { parameter(key) };
+        let leaf = inputs.image(key).or_else(|| parameter(key));
         wanted.push(leaf.ok_or_else(|| Refusal::Unsupported(format!("the gradient of {key}")))?);
     }
-    let outputs = net.outputs(&input, is_training)?;
+    let outputs = network.outputs(&inputs, is_training)?;
     let mut results = outputs.iter().map(Values::read).collect::<wgrad::Result<Vec<_>>>()?;
     let fed =
         outputs.iter().zip(&case.cotangents).filter_map(|(output, cotangent)| Some((output, cotangent.as_ref()?)));
