@@ -1,5 +1,5 @@
-//! The first training step of every network: its memory compared with PyTorch's, and the time to plan it against its launches. On
-//! the noop adapter, which computes nothing.
+//! The first training step of every network: its memory in parts of PyTorch's, beside the floor that no plan can avoid, and the time
+//! to plan it against its launches. On the noop adapter, which computes nothing.
 //!
 //! ```text
 //! cargo bench --bench zoo -- [--filter TEXT] [--json FILE]
@@ -48,6 +48,8 @@ struct Row {
     first_ms: f64,
     plan_ms: f64,
     bytes: u64,
+    /// Bytes of the weights, their gradients and Adam's averages, and of the images: all at once at the end of a step.
+    floor: usize,
 }
 
 /// The loss of images.
@@ -120,6 +122,9 @@ fn measure(name: &str, side: usize) -> wgrad::Result<Row> {
         first_ms,
         plan_ms: (replanned - again).max(0.0),
         bytes: after.bytes_live_peak,
+        floor: 4
+            * (4 * trained.parameters.iter().map(|parameter| parameter.value().numel()).sum::<usize>()
+                + BATCH * 3 * side * side),
     })
 }
 
@@ -129,8 +134,8 @@ fn run() -> Outcome<()> {
         arguments.json.as_ref().map(|path| OpenOptions::new().create(true).append(true).open(path)).transpose()?;
     let pytorchs: Value = serde_json::from_str(PYTORCHS)?;
     println!(
-        "{:<26}{:>9}{:>10}{:>10}{:>15}{:>8}{:>8}",
-        "network", "launches", "first, ms", "plan, ms", "us/(n log2 n)", "MB", "share"
+        "{:<26}{:>9}{:>10}{:>10}{:>15}{:>8}{:>8}{:>8}",
+        "network", "launches", "first, ms", "plan, ms", "us/(n log2 n)", "MB", "share", "floor"
     );
     for (name, pytorchs) in
         pytorchs.as_object().into_iter().flatten().filter(|(name, _)| name.contains(&arguments.filter))
@@ -139,9 +144,9 @@ fn run() -> Outcome<()> {
             return Err(format!("{name}: no count of PyTorch's").into());
         };
         let row = measure(name, usize::try_from(side)?)?;
-        let (n, share) = (row.launches as f64, row.bytes as f64 / theirs);
+        let (n, share, floor) = (row.launches as f64, row.bytes as f64 / theirs, row.floor as f64 / theirs);
         println!(
-            "{name:<26}{:>9}{:>10.0}{:>10.0}{:>15.1}{:>8.1}{share:>8.3}",
+            "{name:<26}{:>9}{:>10.0}{:>10.0}{:>15.1}{:>8.1}{share:>8.3}{floor:>8.3}",
             row.launches,
             row.first_ms,
             row.plan_ms,
@@ -152,7 +157,7 @@ fn run() -> Outcome<()> {
             let mut line = machine::facts(&Device::with_options(&DeviceOptions::default().noop(Noop::default()))?);
             let of_row = json!({
                 "suite": "zoo", "name": name, "batch": BATCH, "side": side, "dispatches": row.launches,
-                "first_ms": row.first_ms, "plan_ms": row.plan_ms, "peak_bytes": row.bytes, "pytorchs_peak_bytes": theirs,
+                "first_ms": row.first_ms, "plan_ms": row.plan_ms, "peak_bytes": row.bytes, "floor_bytes": row.floor, "pytorchs_peak_bytes": theirs,
             });
             line.extend(of_row.as_object().cloned().unwrap_or_default());
             writeln!(file, "{}", Value::Object(line))?;

@@ -15,6 +15,7 @@ mod loads;
 mod memory;
 mod plans;
 mod recompute;
+mod rematerialise;
 mod replay;
 mod shaders;
 mod sizes;

@@ -153,8 +153,8 @@ fn a_deep_chain_takes_a_quarter_of_the_memory() {
             let (bytes, more) = cost(&device, sizes, segment, how);
             let share = bytes as f64 / kept as f64;
             assert!(share <= most, "{how:?} on {device:?}: {bytes} bytes are {share:.3} of {kept}");
-            // One more forward pass, or two if nested, minus the calls that the other one no longer needs.
-            let most = if how == How::Nested { 1.85 } else { 1.5 };
+            // One more forward pass, or two if nested, minus the calls that the other one no longer needs (1.805 counted).
+            let most = if how == How::Nested { 1.81 } else { 1.5 };
             assert!(
                 more as f64 <= most * launches as f64,
                 "{how:?} on {device:?}: {more} launches, {launches} if kept"

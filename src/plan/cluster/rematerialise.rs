@@ -20,7 +20,8 @@ const PEAK_FRACTION: usize = 256;
 /// Computing again may add one part in so many of a plan's own time.
 const TIME_FRACTION: u64 = 20;
 
-/// Length of a chain of values computed again one from the other: in a longer one all of them would be in memory at once.
+/// Length of a chain of values computed again one from the other, each call of them once: in a longer one all of them would be
+/// in memory at once.
 const LONGEST_CHAIN: usize = 3;
 
 /// Rounds, each of which looks for the peak that the one before left.
@@ -84,6 +85,8 @@ fn source_bytes(wiring: &Wiring) -> usize {
 struct Chosen {
     /// Values that are computed again, and the values that they are computed from.
     again: HashMap<Root, Vec<Root>>,
+    /// The calls that are computed again: those values, and what is computed on the way to them.
+    calls: HashSet<usize>,
     /// Values that others are computed again from, and those others.
     read: HashMap<Root, Vec<Root>>,
     /// Values that are stored only to compute others again, by the first call of the cluster that stores them.
@@ -101,13 +104,14 @@ impl Chosen {
         self.again.get(&root).map_or(0, |from| 1 + from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0))
     }
 
-    /// True if a value may be computed again from others.
-    fn allows(&self, root: Root, from: &[Root]) -> bool {
+    /// True if a value may be computed again from others by a cluster: no call twice, and in no longer chain than there may be.
+    fn allows(&self, root: Root, from: &[Root], cluster: &Cluster) -> bool {
         let before = from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0);
-        before + 1 + self.behind(root) <= LONGEST_CHAIN
+        cluster.members.iter().all(|call| !self.calls.contains(call)) && before + 1 + self.behind(root) <= LONGEST_CHAIN
     }
 
-    fn take(&mut self, root: Root, from: Vec<Root>) {
+    fn take(&mut self, root: Root, from: Vec<Root>, cluster: &Cluster) {
+        self.calls.extend(&cluster.members);
         from.iter().for_each(|&from| self.read.entry(from).or_default().push(root));
         self.again.insert(root, from);
     }
@@ -209,7 +213,6 @@ impl<'a> Round<'a> {
 
     /// Computes a value again before it is read next after a cluster, if that is possible.
     fn compute_again(&mut self, root: Root, at: usize) {
-        // Each value once.
         if self.chosen.again.contains_key(&root) {
             return;
         }
@@ -219,13 +222,11 @@ impl<'a> Round<'a> {
         let wiring = self.wiring();
         let read: Vec<Root> =
             cluster.inputs(wiring).iter().map(|&(node, argument)| wiring.argument(node, argument)).collect();
-        let members = cluster.copies.iter().map(|&index| Edge::Node { index, output: 0 });
-        let from: Vec<Root> = read.iter().copied().chain(members).collect();
-        if !self.chosen.allows(root, &from) {
+        if !self.chosen.allows(root, &read, &cluster) {
             return;
         }
-        read.into_iter().for_each(|read| self.liveness.read(read, next));
-        self.chosen.take(root, from);
+        read.iter().for_each(|&read| self.liveness.read(read, next));
+        self.chosen.take(root, read, &cluster);
         for (name, value) in added {
             self.chosen.added.entry(name).or_default().insert(value);
         }
@@ -313,10 +314,17 @@ impl<'a> Round<'a> {
 
     fn notes(&self) -> impl Iterator<Item = String> {
         let name = |index: usize| self.wiring().schedule.nodes[index].op.name();
-        self.again.keys().map(move |&(before, root)| {
+        self.again.iter().map(move |(&(before, root), copy)| {
             let of = root.node().unwrap_or(0);
             let by = self.clusters[before].members.last().copied().unwrap_or(0);
-            format!("{} {of}: {} bytes computed again before {} {by}", name(of), self.bytes(root), name(by))
+            let from: Vec<usize> = self.chosen.again[&root].iter().filter_map(|read| read.node()).collect();
+            let bytes = self.bytes(root);
+            let calls: Vec<usize> = copy.cluster.members.iter().copied().collect();
+            format!(
+                "{} {of}: {bytes} bytes computed again before {} {by}, by {calls:?} from {from:?}",
+                name(of),
+                name(by)
+            )
         })
     }
 }

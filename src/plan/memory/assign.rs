@@ -10,6 +10,7 @@ use crate::plan::cluster::liveness::Liveness;
 use crate::plan::codegen::emit::Emitted;
 use crate::plan::memory::arena::{Arena, PART_ALIGNMENT, Slot, pair};
 use crate::plan::memory::launches;
+use crate::plan::memory::peak::peak;
 use crate::plan::memory::workspace;
 use crate::shader::{Kernel, Operand, Word};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -111,6 +112,8 @@ pub(in crate::plan) struct Assigner<'a> {
     held: BTreeSet<Root>,
     locations: HashMap<Root, Location>,
     slots: Vec<Slot>,
+    /// For each slot the call whose result it holds first; `None` for temporaries.
+    holds: Vec<Option<usize>>,
     /// The slots of each unit's temporaries.
     temporaries: BTreeMap<usize, Vec<usize>>,
     /// Pairs of slots of which a kernel reads one and writes the other: they must not share a buffer.
@@ -119,6 +122,8 @@ pub(in crate::plan) struct Assigner<'a> {
     now: usize,
     /// The launches of each unit.
     launches: Vec<usize>,
+    /// The last call of each unit.
+    ends: Vec<usize>,
     steps: Vec<Step>,
     params: Vec<u8>,
     patches: Vec<Patch>,
@@ -142,10 +147,12 @@ impl<'a> Assigner<'a> {
             held,
             locations,
             slots: Vec::new(),
+            holds: Vec::new(),
             temporaries: BTreeMap::new(),
             conflicts: HashSet::new(),
             now: 0,
             launches: Vec::new(),
+            ends: Vec::new(),
             steps: Vec::new(),
             params: Vec::new(),
             patches: Vec::new(),
@@ -169,9 +176,10 @@ impl<'a> Assigner<'a> {
     }
 
     /// A new slot; which slots share a buffer is settled in the end.
-    fn slot(&mut self, bytes: usize, outlives: bool) -> usize {
+    fn slot(&mut self, bytes: usize, outlives: bool, of: Option<usize>) -> usize {
         let last = if outlives { None } else { Some(usize::MAX) };
         self.slots.push(Slot { bytes, first: self.now, last, is_held: outlives });
+        self.holds.push(of);
         self.slots.len() - 1
     }
 
@@ -181,7 +189,7 @@ impl<'a> Assigner<'a> {
             return slot;
         }
         let bytes = self.wiring.stored(root).bytes();
-        let slot = self.slot(bytes, self.kept.contains(&root));
+        let slot = self.slot(bytes, self.kept.contains(&root), root.node());
         self.slots[slot].is_held = self.held.contains(&root);
         self.locations.insert(root, Location::Slot(slot));
         slot
@@ -204,6 +212,7 @@ impl<'a> Assigner<'a> {
             unit.emitted.inputs.iter().map(|&(node, argument)| self.wiring.argument(node, argument)).collect();
         self.now = at + 1;
         self.launches.push(unit.emitted.kernels.kernels.len());
+        self.ends.push(unit.nodes.last().copied().unwrap_or(0));
         let outputs = unit.emitted.outputs.clone();
         let mut overwritten = Vec::new();
         for (output, &root) in outputs.iter().enumerate() {
@@ -222,7 +231,7 @@ impl<'a> Assigner<'a> {
             self.locations.insert(root, location);
         }
         let temporaries: Vec<usize> =
-            unit.emitted.kernels.temporaries.iter().map(|&bytes| self.slot(bytes, false)).collect();
+            unit.emitted.kernels.temporaries.iter().map(|&bytes| self.slot(bytes, false, None)).collect();
         // Nothing to compute: kernels never run over empty results.
         if outputs.iter().any(|&root| layout(root).shape.numel() > 0) {
             self.dispatch(&unit, &inputs, &temporaries)?;
@@ -338,7 +347,20 @@ impl<'a> Assigner<'a> {
         uploaded + buffers.values().sum::<u64>()
     }
 
-    pub fn finish(mut self, notes: Vec<String>) -> Result<Plan> {
+    /// Notes on the large values in memory at the peak.
+    fn peak_notes(&self) -> Vec<String> {
+        let name = |node: usize| format!("{} {node}", self.wiring.schedule.nodes[node].op.name());
+        let Some((unit, slots)) = peak(&self.slots) else { return Vec::new() };
+        let by = self.ends.get(unit - 1).map_or(String::new(), |&end| name(end));
+        let held = |slot: usize| self.holds[slot].map_or("temporaries".to_string(), name);
+        slots
+            .into_iter()
+            .map(|slot| format!("at the peak, {by}: {} bytes of {}", self.slots[slot].bytes, held(slot)))
+            .collect()
+    }
+
+    pub fn finish(mut self, mut notes: Vec<String>) -> Result<Plan> {
+        notes.extend(self.peak_notes());
         let wiring = self.wiring;
         let schedule = wiring.schedule;
         let mut kept = Vec::new();

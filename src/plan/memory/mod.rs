@@ -3,4 +3,5 @@
 pub(super) mod arena;
 pub(super) mod assign;
 pub(super) mod launches;
+pub(super) mod peak;
 pub(super) mod workspace;

@@ -3,6 +3,7 @@
 mod order;
 mod paths;
 mod recomputed;
+mod sink;
 mod trunk;
 
 use crate::graph::Edge;
@@ -28,6 +29,7 @@ pub(in crate::plan) fn fuse(legality: &Legality, enabled: bool) -> Fused {
         fusion.join_side_sums();
         fusion.join_producers();
         fusion.join_reductions_of_the_same();
+        fusion.sink();
         fusion.copy_into_loads();
     }
     let clusters = fusion.ordered();
