@@ -48,6 +48,15 @@ fn constant_of_no_number(module: &naga::Module) -> Option<String> {
     })
 }
 
+/// A function of naga's own that HLSL defines twice: to naga an alias is another type than the one it stands for, of the same name
+/// in HLSL, so that zero values of both, such as `Sum()` and `i32()`, are two functions `ZeroValueint`.
+fn defined_again(hlsl: &str) -> Option<&str> {
+    let mut names = HashSet::new();
+    let defined = hlsl.lines().filter(|line| line.ends_with("() {"));
+    let mut defined = defined.filter_map(|line| line.split_once('(')?.0.split(' ').nth(1));
+    defined.find(|name| name.starts_with("ZeroValue") && !names.insert(*name))
+}
+
 fn translate(source: &str) -> Result<(), String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
     if let Some(constant) = constant_of_no_number(&module) {
@@ -73,6 +82,9 @@ fn translate(source: &str) -> Result<(), String> {
         hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
             .write(&module, &info, None)
             .map_err(|e| format!("HLSL: {e}"))?;
+        if let Some(name) = defined_again(&text) {
+            return Err(format!("HLSL: {name} is defined twice: write its zero as a number"));
+        }
     }
 
     let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).map_err(|e| format!("WGSL: {e}"))?;

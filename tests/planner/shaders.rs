@@ -306,4 +306,7 @@ fn broken_modules_are_seen() {
         assert!(fault(&text).is_some_and(|fault| fault.contains("is a constant")), "{text}");
     }
     assert_eq!(fault(&good.replace("1.0;", "bitcast<f32>(bitcast<u32>(x[1]) | 0x7f800000u);")), None);
+    let zeros = good.replace("1.0;", "select(Sum(), f32(), x[1] > 2.0);");
+    let fault = fault(&format!("alias Sum = f32;\n{zeros}")).unwrap();
+    assert!(fault.contains("ZeroValuefloat is defined twice"), "{fault}");
 }
