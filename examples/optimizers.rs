@@ -75,15 +75,17 @@ const RUNS: &[Run] = &[
     ("Lamb", 0.01, 32, |model, lr| of(Lamb::new(model, LambOptions::default().lr(lr)))),
     ("Muon", 0.01, 32, muon),
     ("Lookahead", 0.05, 32, |model, lr| of(Lookahead::new(sgd(model, lr)?, LookaheadOptions::default()))),
-    ("Sam", 0.02, 32, |model, lr| Sam::new(sgd(model, lr)?, SamOptions::default()).map(Trainer::Sam)),
-    ("EMA", 0.02, 32, |model, lr| {
-        Averaged::new(sgd(model, lr)?, Averaging::Ema { decay: 0.95 }).map(Trainer::Averaged)
-    }),
-    ("SWA", 0.02, 32, |model, lr| Averaged::new(sgd(model, lr)?, Averaging::Swa { start: 200 }).map(Trainer::Averaged)),
+    ("Sam", 0.02, 32, |model, lr| of(Sam::new(sgd(model, lr)?, SamOptions::default()))),
+    ("EMA", 0.02, 32, |model, lr| Averaged::new(sgd(model, lr)?, Averaging::Ema { decay: 0.95 }).map(averaged)),
+    ("SWA", 0.02, 32, |model, lr| Averaged::new(sgd(model, lr)?, Averaging::Swa { start: 200 }).map(averaged)),
 ];
 
 fn of<O: Optimizer + 'static>(optimizer: Result<O>) -> Result<Trainer> {
     Ok(Trainer::Each(vec![Box::new(optimizer?)]))
+}
+
+fn averaged(sgd: Averaged<Sgd>) -> Trainer {
+    Trainer::Averaged(Box::new(sgd))
 }
 
 fn sgd(model: &LeNet5, lr: f64) -> Result<Sgd> {
@@ -103,30 +105,29 @@ fn muon(model: &LeNet5, lr: f64) -> Result<Trainer> {
 enum Trainer {
     /// Optimizers of separate parameters.
     Each(Vec<Box<dyn Optimizer>>),
-    /// Takes two gradients a step.
-    Sam(Sam<Sgd>),
     /// Leaves the network with the average of its weights.
-    Averaged(Averaged<Sgd>),
+    Averaged(Box<Averaged<Sgd>>),
 }
 
 impl Trainer {
     fn step(&mut self, compute_gradients: impl Fn() -> Result<()>) -> Result<()> {
         compute_gradients()?;
         match self {
-            Trainer::Each(optimizers) => optimizers.iter_mut().try_for_each(|optimizer| step(optimizer)),
-            Trainer::Sam(sam) => {
-                sam.first_step()?;
-                compute_gradients()?;
-                step(sam)
-            }
-            Trainer::Averaged(averaged) => step(averaged),
+            Trainer::Each(optimizers) => optimizers.iter_mut().try_for_each(|optimizer| {
+                if optimizer.has_first_step() {
+                    optimizer.first_step()?;
+                    compute_gradients()?;
+                }
+                step(optimizer)
+            }),
+            Trainer::Averaged(averaged) => step(&mut **averaged),
         }
     }
 
     fn finish(&self) -> Result<()> {
         match self {
             Trainer::Averaged(averaged) => averaged.apply(),
-            Trainer::Each(_) | Trainer::Sam(_) => Ok(()),
+            Trainer::Each(_) => Ok(()),
         }
     }
 }

@@ -154,6 +154,31 @@ impl GradScaler {
         loss.to_dtype(DType::F32)?.mul(&self.scale.value())
     }
 
+    /// The first step of an optimizer that [has one](Optimizer::has_first_step), by the gradients of a scaled loss. If these hold
+    /// an infinity, the parameters stay, and the [`step`](GradScaler::step) that follows changes nothing. Call
+    /// [`update`](GradScaler::update) after that, once for both.
+    ///
+    /// # Errors
+    /// As [`Optimizer::first_step`].
+    #[track_caller]
+    pub fn first_step(&mut self, optimizer: &mut dyn Optimizer) -> Result<()> {
+        if !self.options.enabled {
+            return optimizer.first_step();
+        }
+        optimizer.first_step_with(Some(self.guard()?))
+    }
+
+    /// The guard of all steps until the next update.
+    #[track_caller]
+    fn guard(&mut self) -> Result<&mut Guard> {
+        let inverse = || no_grad(|| self.scale.value().reciprocal());
+        let guard = match self.guard.take() {
+            Some(guard) => guard,
+            None => Guard::new().bad_indices(true).inverse_scale(&inverse()?),
+        };
+        Ok(self.guard.insert(guard))
+    }
+
     /// A step of an optimizer by the gradients of a scaled loss. If there are several optimizers, each is stopped by its own
     /// gradients.
     ///
@@ -164,12 +189,7 @@ impl GradScaler {
         if !self.options.enabled {
             return optimizer.step();
         }
-        let inverse = || no_grad(|| self.scale.value().reciprocal());
-        let guard = match self.guard.take() {
-            Some(guard) => guard,
-            None => Guard::new().bad_indices(true).inverse_scale(&inverse()?),
-        };
-        optimizer.step_guarded(self.guard.insert(guard))
+        optimizer.step_guarded(self.guard()?)
     }
 
     /// Updates the scale by the outcome of the steps since the last update. Call it once an iteration, after all steps.

@@ -1,7 +1,7 @@
 //! Averages of weights.
 
 use super::mirror::{Lent, Mirror, Moved};
-use super::wrapper::left_to;
+use super::wrapper::{first_step_left_to, left_to};
 use super::{Guard, Hyper, Optimizer};
 use crate::error::{Error, Result};
 use crate::graph::Parameter;
@@ -115,6 +115,7 @@ impl<O: Optimizer> Averaged<O> {
 
 impl<O: Optimizer> Optimizer for Averaged<O> {
     left_to!((this) this.inner);
+    first_step_left_to!((this) this.inner);
     /// Takes a step of the inner optimizer, whose errors these are; after an error the average has not moved. The average's own
     /// step is carried out by the next flush.
     #[track_caller]

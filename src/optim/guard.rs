@@ -36,6 +36,8 @@ pub struct Guard {
     inverse_scale: Option<Tensor>,
     bad_indices: bool,
     found: Option<Tensor>,
+    /// Not 0 if the first of two steps was stopped, and so the second has to be.
+    earlier: Option<Tensor>,
 }
 
 static NOT_FINITE: Rule =
@@ -76,14 +78,25 @@ impl Guard {
     /// A gradient without its scale.
     pub(super) fn unscaled(&self, gradient: &Tensor) -> Result<Tensor> {
         match &self.inverse_scale {
-            Some(inverse) => gradient.mul(&inverse.to_dtype(gradient.dtype())?.reshape(&[1, 1])?),
+            Some(inverse) => gradient.mul(&inverse.to_dtype(gradient.dtype())?.reshape(&vec![1; gradient.rank()])?),
             None => Ok(gradient.clone()),
         }
+    }
+
+    /// Runs the second of two steps, which stops too if the first did.
+    pub(super) fn after<R>(&mut self, earlier: Option<Tensor>, step: impl FnOnce(&mut Guard) -> R) -> R {
+        self.earlier = earlier;
+        let result = step(self);
+        self.earlier = None;
+        result
     }
 
     /// 1 if a step with this number of elements that are not finite has to stop, otherwise 0. Remembers it too.
     pub(super) fn stop(&mut self, not_finite: &Tensor) -> Result<Tensor> {
         let mut stop = ABOVE_ZERO.of(&[not_finite], [])?;
+        if let Some(earlier) = &self.earlier {
+            stop = stop.maximum(earlier)?;
+        }
         if self.bad_indices {
             stop = or_bad_index(&stop)?;
         }

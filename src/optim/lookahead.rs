@@ -2,7 +2,7 @@
 
 use super::mirror::{Mirror, Moved};
 use super::options::options;
-use super::wrapper::left_to;
+use super::wrapper::{first_step_left_to, left_to};
 use super::{Guard, Hyper, Lent, Optimizer};
 use crate::error::{Error, Result};
 use crate::graph::Parameter;
@@ -78,6 +78,7 @@ impl<O: Optimizer> Lookahead<O> {
 
 impl<O: Optimizer> Optimizer for Lookahead<O> {
     left_to!((this) this.inner);
+    first_step_left_to!((this) this.inner);
     /// Takes a step of the inner optimizer, whose errors these are; after an error the slow weights have not moved. The slow
     /// weights' own step is carried out by the next flush.
     #[track_caller]

@@ -131,6 +131,50 @@ pub trait Optimizer {
     /// As [`step_guarded`](Optimizer::step_guarded).
     fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()>;
 
+    /// True if a step takes two gradients: one for [`first_step`](Optimizer::first_step), which moves the parameters, and one, of
+    /// the same batch at that place, for [`step`](Optimizer::step). [`Sam`] takes two, and so does what wraps it.
+    fn has_first_step(&self) -> bool {
+        false
+    }
+
+    /// Moves the parameters to the place where the gradient of the [`step`](Optimizer::step) is to be computed, and forgets
+    /// the gradients.
+    ///
+    /// ```
+    /// use wgrad::optim::Optimizer;
+    /// use wgrad::{Result, Tensor};
+    /// /// A step of any optimizer.
+    /// fn step(optimizer: &mut dyn Optimizer, loss: impl Fn() -> Result<Tensor>) -> Result<()> {
+    ///     loss()?.backward()?;
+    ///     if optimizer.has_first_step() {
+    ///         optimizer.first_step()?;
+    ///         loss()?.backward()?;
+    ///     }
+    ///     optimizer.step()?;
+    ///     optimizer.zero_grad();
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the optimizer [has no first step](Optimizer::has_first_step), if no parameter has a gradient, or if
+    /// a first step came before; nothing has moved then.
+    #[track_caller]
+    fn first_step(&mut self) -> Result<()> {
+        self.first_step_with(None)
+    }
+
+    /// [`first_step`](Optimizer::first_step), under a guard if one is given: nothing moves if a gradient is not finite, and the
+    /// guarded step that follows changes nothing either.
+    ///
+    /// # Errors
+    /// As `first_step`.
+    #[track_caller]
+    fn first_step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
+        let _ = guard;
+        Err(Error::invalid(self.name(), "its step takes one gradient: call step() alone, or wrap it in optim::Sam"))
+    }
+
     /// The trained parameters, group by group.
     fn parameters(&self) -> Vec<Parameter>;
 

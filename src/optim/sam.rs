@@ -1,12 +1,13 @@
 //! Sharpness-aware minimization.
 
+use super::guard::{kept, not_finite};
 use super::options::options;
 use super::runs::Runs;
 use super::wrapper::left_to;
 use super::{Guard, Hyper, Lent, Optimizer};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Pack, Parameter, Tensor, no_grad};
+use crate::graph::{Pack, Parameter, Tensor, ascribe_to_caller, no_grad};
 use crate::number::nearest;
 use crate::ops::pack;
 use std::sync::{Arc, Weak};
@@ -27,9 +28,13 @@ options! {
 
 /// Sharpness-aware minimization (Foret et al., 2021) around any optimizer: a step by the gradient at the worst point nearby.
 ///
-/// With the gradient `g` of all parameters together, [`first_step`](Sam::first_step) climbs to `p + rho g / |g|`; with `adaptive`
+/// With the gradient `g` of all parameters together, [`first_step`](Optimizer::first_step) climbs to `p + rho g / |g|`; with `adaptive`
 /// (Kwon et al., 2021) to `p + rho p^2 g / |p g|`. There the gradient is computed anew, and [`step`](Optimizer::step) takes the
 /// inner optimizer's step by it, from the parameters before the climb. Nothing is read back, and both take a few launches a pack.
+/// The inner optimizer clips the second gradient; running statistics of norms count both passes.
+///
+/// Wrappers may stand on either side of it. A [`Trainer`](crate::train::Trainer) computes both gradients, of all batches that a
+/// step adds up; a loop with a loss scaler calls [`GradScaler::first_step`](crate::amp::GradScaler::first_step).
 ///
 /// ```
 /// use wgrad::optim::{Optimizer, Sam, SamOptions, Sgd, SgdOptions};
@@ -58,10 +63,17 @@ pub struct Sam<O> {
 enum Place {
     /// At the result of the last step.
     Down,
-    /// Climbed, with the values before the climb.
-    Up(Vec<(Values, Tensor)>),
+    /// Climbed from there.
+    Up(End),
     /// Back at the result of the last step, with the gradient from the climbed position.
-    Back,
+    Back { stop: Option<Tensor> },
+}
+
+/// One end of a climb.
+struct End {
+    values: Vec<(Values, Tensor)>,
+    /// The guard's flag, `[1, 1]`: not 0 if nothing has moved, and the step must change nothing.
+    stop: Option<Tensor>,
 }
 
 /// Parameters that change together.
@@ -133,9 +145,12 @@ impl<O: Optimizer> Sam<O> {
     /// Wraps an optimizer.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if `rho` is negative or not finite.
+    /// [`Error::Invalid`] if `rho` is negative or not finite, or if the optimizer takes two gradients a step already.
     pub fn new(inner: O, options: SamOptions) -> Result<Sam<O>> {
         super::options::at_least_zero(OP, "rho", options.rho)?;
+        if inner.has_first_step() {
+            return Err(Error::invalid(OP, "the optimizer within is or holds a Sam: a step climbs once"));
+        }
         Ok(Sam { inner, options, state: Place::Down, runs: Vec::new() })
     }
 
@@ -149,56 +164,43 @@ impl<O: Optimizer> Sam<O> {
         &mut self.inner
     }
 
-    /// Climbs along the gradients, and forgets them: compute them again, for the same batch, and take the
-    /// [`step`](Optimizer::step). Running statistics of norms count both passes.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if no parameter has a gradient, or if the parameters have climbed already; nothing has moved then.
+    /// The upper end.
     #[track_caller]
-    pub fn first_step(&mut self) -> Result<()> {
-        if let Place::Up(_) = self.state {
-            return Err(Error::invalid(OP, "a first_step() follows another: compute the gradients and call step()"));
-        }
-        let ways = no_grad(|| self.ways())?;
-        let mut before = Vec::new();
-        for (values, up) in ways {
-            let old = values.value();
-            values.assign(&up)?;
-            before.push((values, old));
-        }
-        self.state = Place::Up(before);
-        self.inner.zero_grad();
-        Ok(())
-    }
-
-    /// The climbed positions.
-    #[track_caller]
-    fn ways(&mut self) -> Result<Vec<(Values, Tensor)>> {
+    fn up(&mut self, guard: Option<&mut Guard>) -> Result<End> {
         self.runs.retain(|(pack, _)| pack.strong_count() > 0);
         let mut parts = Vec::new();
-        let mut squares: Option<Tensor> = None;
+        let (mut squares, mut infinite): (Option<Tensor>, Option<Tensor>) = (None, None);
         for values in Values::of(self.inner.parameters()) {
             let Some(gradient) = values.gradient()? else { continue };
+            let gradient = match &guard {
+                Some(guard) => guard.unscaled(&gradient)?,
+                None => gradient,
+            };
             let value = values.value().to_dtype(DType::F32)?;
             let measured = if self.options.adaptive { gradient.mul(&value)? } else { gradient.clone() };
-            let square = self.total(&values, &measured.square()?)?;
-            squares = Some(match squares {
-                Some(sum) => sum.add(&square)?,
-                None => square,
-            });
+            squares = Some(plus(squares, self.total(&values, &measured.square()?)?)?);
+            if guard.is_some() {
+                infinite = Some(plus(infinite, self.total(&values, &not_finite(&gradient)?)?)?);
+            }
             let way = if self.options.adaptive { measured.mul(&value)? } else { gradient };
             parts.push((values, value, way));
         }
         let squares = squares.ok_or_else(|| Error::invalid(OP, "no parameter has a gradient to go up by"))?;
+        let stop = match (guard, infinite) {
+            (Some(guard), Some(infinite)) => Some(guard.stop(&infinite)?),
+            _ => None,
+        };
         let factor = squares.sqrt()?.add_scalar(EPS)?.reciprocal()?.mul_scalar(self.options.rho)?;
         let up = |(values, value, way): (Values, Tensor, Tensor)| {
-            let dtype = values.value().dtype();
-            let rank = value.rank();
-            let factor = if rank == 2 { factor.clone() } else { factor.reshape(&vec![1; rank])? };
-            let up = value.add(&way.mul(&factor)?)?.to_dtype(dtype)?;
-            Ok((values, up))
+            let old = values.value();
+            let one = vec![1; value.rank()];
+            let up = value.add(&way.mul(&factor.reshape(&one)?)?)?.to_dtype(old.dtype())?;
+            match &stop {
+                Some(stop) => Ok((values, kept(&old, &up, &stop.to_dtype(old.dtype())?.reshape(&one)?)?)),
+                None => Ok((values, up)),
+            }
         };
-        parts.into_iter().map(up).collect()
+        Ok(End { values: parts.into_iter().map(up).collect::<Result<_>>()?, stop })
     }
 
     /// The sum of all elements that belong to parameters, `[1, 1]`.
@@ -216,24 +218,54 @@ impl<O: Optimizer> Sam<O> {
     }
 }
 
+/// A sum that may have no terms yet.
+fn plus(sum: Option<Tensor>, term: Tensor) -> Result<Tensor> {
+    sum.map_or(Ok(term.clone()), |sum| sum.add(&term))
+}
+
 impl<O: Optimizer> Optimizer for Sam<O> {
     left_to!((this) this.inner);
+    fn has_first_step(&self) -> bool {
+        true
+    }
+    #[track_caller]
+    fn first_step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
+        let _line = ascribe_to_caller();
+        if let Place::Up(_) = self.state {
+            return Err(Error::invalid(OP, "a first_step() follows another: compute the gradients and call step()"));
+        }
+        let mut end = no_grad(|| self.up(guard))?;
+        for (values, value) in &mut end.values {
+            let old = values.value();
+            values.assign(value)?;
+            *value = old;
+        }
+        self.state = Place::Up(end);
+        self.inner.zero_grad();
+        Ok(())
+    }
     /// Goes back and takes the inner optimizer's step by the gradients that were computed after the climb.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if no [`first_step`](Sam::first_step) came before; those of the inner optimizer, after which the call
-    /// can be repeated.
+    /// [`Error::Invalid`] if no [`first_step`](Optimizer::first_step) came before; those of the inner optimizer, after which the
+    /// call can be repeated.
     #[track_caller]
     fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
-        match &self.state {
+        let stop = match &self.state {
             Place::Down => {
                 return Err(Error::invalid(OP, "call first_step(), compute the gradients again, and then step()"));
             }
-            Place::Up(before) => before.iter().try_for_each(|(values, old)| values.assign(old))?,
-            Place::Back => {}
+            Place::Up(End { values, stop }) => {
+                values.iter().try_for_each(|(values, old)| values.assign(old))?;
+                stop.clone()
+            }
+            Place::Back { stop } => stop.clone(),
+        };
+        self.state = Place::Back { stop: stop.clone() };
+        match guard {
+            Some(guard) => guard.after(stop, |guard| self.inner.step_with(Some(guard)))?,
+            None => self.inner.step_with(None)?,
         }
-        self.state = Place::Back;
-        self.inner.step_with(guard)?;
         self.state = Place::Down;
         Ok(())
     }
@@ -247,7 +279,9 @@ impl<O: Optimizer> Optimizer for Sam<O> {
     fn counts(&self) -> Vec<(&'static str, u64)> {
         self.inner.counts()
     }
+    /// Restored parameters are those after a step.
     fn set_counts(&mut self, counts: &[u64]) {
+        self.state = Place::Down;
         self.inner.set_counts(counts);
     }
 }

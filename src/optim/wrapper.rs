@@ -43,12 +43,29 @@ macro_rules! left_to {
 }
 pub(super) use left_to;
 
+/// The first of two steps, delegated in the same way.
+macro_rules! first_step_left_to {
+    (($this:ident) $inner:expr) => {
+        fn has_first_step(&self) -> bool {
+            let $this = self;
+            $inner.has_first_step()
+        }
+        #[track_caller]
+        fn first_step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
+            let $this = self;
+            $inner.first_step_with(guard)
+        }
+    };
+}
+pub(super) use first_step_left_to;
+
 /// A pointer to an optimizer is that optimizer.
 macro_rules! pointers {
     ($($pointer:ty),*) => {
         $(
             impl<O: Optimizer + ?Sized> Optimizer for $pointer {
                 left_to!((this) (**this));
+                first_step_left_to!((this) (**this));
                 #[track_caller]
                 fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
                     (**self).step_with(guard)

@@ -93,6 +93,10 @@ impl BatchSizeFinder {
                 device.empty_cache();
                 device.reset_peak_stats();
                 loss()?.backward()?;
+                if optimizer.has_first_step() {
+                    optimizer.first_step()?;
+                    loss()?.backward()?;
+                }
                 optimizer.step()?;
                 optimizer.zero_grad();
                 device.sync()?;

@@ -121,7 +121,8 @@ impl LrFinder {
         }
     }
 
-    /// Runs the test. `loss` gives the loss of a batch at each step, as a rule of another batch each time.
+    /// Runs the test. `loss` gives the loss of a batch at each step, as a rule of another batch each time. An optimizer that
+    /// takes two gradients a step climbs by one batch and descends by the next.
     ///
     /// # Errors
     /// [`Error::Invalid`] if an option is out of its range or all rates of the optimizer are 0; those of `loss` and
@@ -150,7 +151,7 @@ impl LrFinder {
         &self,
         optimizer: &mut dyn Optimizer,
         shares: &[f64],
-        loss: &mut dyn FnMut() -> Result<Tensor>,
+        next: &mut dyn FnMut() -> Result<Tensor>,
     ) -> Result<LrCurve> {
         let mut curve = LrCurve::default();
         let (mut average, mut best) = (0.0, f64::INFINITY);
@@ -158,8 +159,12 @@ impl LrFinder {
             let lr = self.lr(step);
             shares.iter().enumerate().try_for_each(|(group, share)| optimizer.set_lr(group, lr * share))?;
             optimizer.zero_grad();
-            let loss = loss()?;
+            let loss = next()?;
             loss.backward()?;
+            if optimizer.has_first_step() {
+                optimizer.first_step()?;
+                next()?.backward()?;
+            }
             optimizer.step()?;
             let loss = f64::from(loss.item::<f32>()?);
             average = self.smoothing * average + (1.0 - self.smoothing) * loss;

@@ -4,7 +4,7 @@ use super::evaluate::timed;
 use super::finite::Finite;
 use super::loader::{Loader, LoaderIter};
 use super::progress::Pace;
-use super::task::{self, Task};
+use super::task::{self, Outcome, Task};
 use super::{Callback, Fit, Phase, Requests, Run, Scalars, State, Trainer, checkpoint};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -243,23 +243,36 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
     ) -> Result<Option<(Tensor, usize)>> {
         let left = self.train.batches() - self.trainer.progress.batch;
         let accumulate = self.trainer.options.accumulate.min(left);
-        let (mut taken, mut items, mut last) = (0, 0, None);
+        let (share, climbs) = (1.0 / accumulate as f64, self.optimizer.has_first_step());
+        let (mut taken, mut items, mut last, mut seen) = (0, 0, None, Vec::new());
         while taken < accumulate {
             let Some(batch) = timed(waited, || batches.next()) else { break };
             let batch = batch?;
             self.is_whole = false;
-            let outcome = self.trainer.stepper.forward(|| self.task.forward(self.model, &batch))?;
-            self.trainer.stepper.backward(&outcome.loss, 1.0 / accumulate as f64)?;
+            let outcome = self.add_gradients(&batch, share)?;
             self.trainer.progress.loss.add(&outcome.loss, outcome.items)?;
             task::update(self.task, &outcome, &batch, Phase::Train)?;
             (taken, items, last) = (taken + 1, items + outcome.items, Some(outcome.loss));
+            seen.extend(climbs.then_some(batch));
         }
         let Some(loss) = last else { return Ok(None) };
+        if climbs {
+            self.trainer.stepper.first_step(&mut *self.optimizer)?;
+            seen.iter().try_for_each(|batch| self.add_gradients(batch, share).map(drop))?;
+        }
         self.tell(Moment { items, ..self.now(&[]) }, |callback, run| callback.on_gradients(run))?;
         self.trainer.stepper.step(&mut *self.optimizer)?;
         self.trainer.progress.batch += taken;
         self.trainer.progress.counts.step += 1;
         Ok(Some((loss, items)))
+    }
+
+    /// Adds a batch's share to the gradients.
+    fn add_gradients(&mut self, batch: &T::Batch, share: f64) -> Result<Outcome> {
+        let Trainer { stepper, .. } = &mut *self.trainer;
+        let outcome = stepper.forward(|| self.task.forward(self.model, batch))?;
+        stepper.backward(&outcome.loss, share)?;
+        Ok(outcome)
     }
 
     /// Numbers of the last step, if they are due: after the first step, at regular intervals, and at the last one of an epoch.

@@ -69,6 +69,19 @@ impl Stepper {
         if share == 1.0 { scaled.backward() } else { scaled.mul_scalar(share)?.backward() }
     }
 
+    /// Takes the first step of an optimizer that [has one](Optimizer::has_first_step), and forgets the gradients: those of the
+    /// same batches belong between it and the [`step`](Stepper::step).
+    ///
+    /// # Errors
+    /// Those of [`Optimizer::first_step`].
+    #[track_caller]
+    pub fn first_step(&mut self, optimizer: &mut dyn Optimizer) -> Result<()> {
+        match &mut self.scaler {
+            Some(scaler) => scaler.first_step(optimizer),
+            None => optimizer.first_step(),
+        }
+    }
+
     /// Takes the optimizer's step by the gradients, and forgets them.
     ///
     /// # Errors

@@ -114,7 +114,8 @@ impl Fit {
 /// The loop knows no particular task, set or log. Its parts can be used without it: a [`Loader`] gives batches, a [`Task`]
 /// computes their loss, a [`Stepper`] takes a step, [`evaluate`] and [`predict`] go through a set, [`Callbacks`] follow a
 /// [`Run`](super::Run), and [`save`](super::save) and [`load`](super::load) store it. Gradients are clipped, and weights
-/// averaged, by the optimizer.
+/// averaged, by the optimizer. If that takes two gradients a step ([`Sam`](crate::optim::Sam)), each step goes through its
+/// batches twice; losses and metrics are those of the first time.
 ///
 /// ```
 /// use wgrad::optim::lr_scheduler::{CosineAnnealingLr, LrScheduler};

@@ -23,6 +23,7 @@ mod pruning;
 #[cfg(feature = "report")]
 mod report;
 mod resume;
+mod sam;
 mod sequences;
 mod setting;
 mod tasks;

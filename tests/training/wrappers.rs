@@ -4,7 +4,8 @@
 use crate::common::own_adapter;
 use wgrad::nn::{BatchNorm1d, BatchNormLayerOptions, Module, Scope};
 use wgrad::optim::{
-    AdamW, AdamWOptions, Averaged, Averaging, Lookahead, LookaheadOptions, Optimizer, Sam, SamOptions, Sgd, SgdOptions,
+    AdamW, AdamWOptions, Averaged, Averaging, Guard, Lookahead, LookaheadOptions, Optimizer, Sam, SamOptions, Sgd,
+    SgdOptions,
 };
 use wgrad::{Device, Parameter, Result, Tensor, train};
 
@@ -134,6 +135,42 @@ fn statistics_are_the_mean_over_the_batches_whatever_they_were() {
     }
 }
 
+/// Nothing moves by a gradient that is not finite: neither up, nor in the step after it, whose own gradients are finite.
+#[test]
+fn sam_takes_neither_step_if_the_first_is_stopped() {
+    for device in devices() {
+        for adaptive in [false, true] {
+            let parameters = parameters(&device);
+            let sgd = Sgd::new(parameters.clone(), SgdOptions::default().lr(0.25)).unwrap();
+            let mut sam = Sam::new(sgd, SamOptions::default().rho(2.0).adaptive(adaptive)).unwrap();
+            let before = values(&parameters);
+            let scale = Tensor::full(&device, &[], 0.5f32).unwrap();
+            let set = |last: f32| {
+                for parameter in &parameters {
+                    let mut gradient = vec![4.0; parameter.value().numel()];
+                    gradient[0] = last;
+                    let value = Tensor::from_slice(&device, &gradient, parameter.value().shape()).unwrap();
+                    parameter.set_grad(Some(value)).unwrap();
+                }
+            };
+            for bad in [true, false] {
+                let mut guard = Guard::new().inverse_scale(&scale);
+                set(if bad { f32::INFINITY } else { 4.0 });
+                sam.first_step_with(Some(&mut guard)).unwrap();
+                // Gradients of 2 without their scale, and so in a direction that no scale changes.
+                let up = if bad { 1.0 } else { 1.0 + 2.0 / 207f32.sqrt() };
+                assert!(values(&parameters).iter().all(|value| (value - up).abs() < 1e-6));
+                set(4.0);
+                sam.step_guarded(&mut guard).unwrap();
+                assert_eq!(guard.found().unwrap().item::<f32>().unwrap(), f32::from(u8::from(bad)));
+                let after = if bad { before.clone() } else { vec![0.5; 207] };
+                assert_eq!(values(&parameters), after, "on {}", device.name());
+                sam.zero_grad();
+            }
+        }
+    }
+}
+
 #[test]
 fn sam_takes_its_two_steps_in_turns() {
     for device in devices() {
@@ -170,4 +207,10 @@ fn sam_takes_its_two_steps_in_turns() {
     let sgd = Sgd::new(parameters(&Device::reference()), SgdOptions::default()).unwrap();
     let error = Sam::new(sgd, SamOptions::default().rho(f64::NAN)).map(drop).unwrap_err().to_string();
     assert!(error.contains("rho is NaN"), "{error}");
+    let mut sgd = Sgd::new(parameters(&Device::reference()), SgdOptions::default()).unwrap();
+    let error = sgd.first_step().unwrap_err().to_string();
+    assert_eq!(error, "sgd: its step takes one gradient: call step() alone, or wrap it in optim::Sam");
+    let within = Lookahead::new(Sam::new(sgd, SamOptions::default()).unwrap(), LookaheadOptions::default()).unwrap();
+    let error = Sam::new(within, SamOptions::default()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("is or holds a Sam"), "{error}");
 }

@@ -137,7 +137,7 @@ fn what_else_can_be_asked_of_a_run() {
     assert!(stopped["stopped"].as_str().unwrap().contains("time"), "{stopped}");
     let learned = fit("3", &["--epochs", "40", "--overfit-one-batch", "--lr", "0.01", "--label-smoothing", "0"]);
     assert!(learned["last"]["train/loss"].as_f64().unwrap() < 0.1, "{learned}");
-    assert_eq!(fit("4", &["--epochs", "1", "--amp"])["epochs"], 1);
+    assert_eq!(fit("4", &["--epochs", "1", "--amp", "--sam", "0.05", "--lr", "auto"])["epochs"], 1);
     let mut unet = wgrad(["train", text(folder.path()), "--model", "unet", "--reference", "--size", "16"]);
     let (code, _, stderr) = run(unet.args(["--out", text(&runs.path().join("6"))]));
     assert!(code == Some(1) && stderr.contains("unet gives no class for a picture as a whole"), "{stderr}");
@@ -186,6 +186,7 @@ fn misuse_is_told_before_anything_is_read() {
         (&["--max-time", "soon"], "such as 30m"),
         (&["--val-split", "1"], "--val-split must be above 0 and below 1"),
         (&["--lr", "0"], "--lr must be above 0"),
+        (&["--sam", "0"], "--sam must be above 0"),
     ] {
         let (code, _, stderr) = run(wgrad(["train", "/nowhere", "--out", text(&out)]).args(given));
         assert_eq!(code, Some(2), "{given:?}: {stderr}");

@@ -68,6 +68,10 @@ pub struct Arguments {
     /// smallest [default: auto]
     #[arg(long, value_enum)]
     pub class_weights: Option<ClassWeights>,
+    /// Take each step by the gradient at the worst point this far away, which takes twice the time and may generalize better
+    /// (SAM), such as 0.05
+    #[arg(long, value_name = "RHO")]
+    pub sam: Option<f64>,
     /// Evaluate and keep moving averages of the weights with this decay, such as 0.99
     #[arg(long, value_name = "DECAY")]
     pub ema: Option<f64>,

@@ -6,8 +6,8 @@ use std::f64::consts::PI;
 use wgrad::nn::Module;
 use wgrad::optim::lr_scheduler::{LambdaLr, LrScheduler};
 use wgrad::optim::{
-    Adam, AdamOptions, AdamW, AdamWOptions, Averaged, Averaging, Lion, LionOptions, Optimizer, ParamGroup, Sgd,
-    SgdOptions, no_decay_on_norms_and_biases as split,
+    Adam, AdamOptions, AdamW, AdamWOptions, Averaged, Averaging, Lion, LionOptions, Optimizer, ParamGroup, Sam,
+    SamOptions, Sgd, SgdOptions, no_decay_on_norms_and_biases as split,
 };
 use wgrad::train::Finetuning;
 use wgrad::{Parameter, Result};
@@ -37,6 +37,10 @@ pub fn build(settings: &Settings, model: &dyn Module, more: &[Parameter], lr: f6
             let options = |lr| LionOptions::default().lr(lr).weight_decay(decay);
             Box::new(Lion::with_groups(split(groups(settings, model, more, lr, options)?)?)?)
         }
+    };
+    let optimizer: Box<dyn Optimizer> = match settings.sam {
+        Some(rho) => Box::new(Sam::new(optimizer, SamOptions::default().rho(rho))?),
+        None => optimizer,
     };
     Ok(match settings.ema {
         Some(decay) => Box::new(Averaged::new(optimizer, Averaging::Ema { decay })?),
