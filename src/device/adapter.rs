@@ -144,6 +144,8 @@ pub struct Noop {
     pub f16: bool,
     /// Cooperative matrices; they need 16-bit floats and subgroups of 32.
     pub cooperative_matrices: bool,
+    /// An adapter of DirectX 12.
+    pub dx12: bool,
     /// Most bytes of a buffer and of a binding.
     pub max_buffer_bytes: u64,
     /// The adapter's name, by which faulty drivers are recognised.
@@ -157,6 +159,7 @@ impl Default for Noop {
             subgroup_size: 8,
             f16: true,
             cooperative_matrices: false,
+            dx12: false,
             max_buffer_bytes: 1 << 32,
             name: "noop",
         }
@@ -313,7 +316,8 @@ pub(super) fn capabilities(
     } else {
         // A software adapter that poses as a GPU poses as a discrete one.
         let kind = if is_posing { wgpu::DeviceType::DiscreteGpu } else { info.device_type };
-        AdapterProfile::gpu(kind, subgroup_size)
+        let is_dx12 = noop.map_or(info.backend == wgpu::Backend::Dx12, |noop| noop.dx12);
+        AdapterProfile::gpu(kind, subgroup_size, is_dx12)
     };
     let name = noop.map_or(info.name, |noop| noop.name.to_string());
     Adapter {

@@ -75,7 +75,7 @@ pub struct AdapterProfile {
     /// True if pairs of f32 should be loaded and stored as one u64. A software adapter loads number by number, so this takes half
     /// the time.
     pub u64_pairs: bool,
-    /// True if products of bytes have an instruction; elsewhere they are computed as f32, which is exact.
+    /// True if products of bytes have an instruction that compilers take; elsewhere they are computed as f32, which is exact.
     pub packed_dot: bool,
     /// Most unrolled multiply-adds in a loop's body.
     pub multiply_adds: usize,
@@ -110,15 +110,16 @@ impl AdapterProfile {
     /// A GPU of this kind with subgroups of this many invocations. It hides loads by its many invocations, so each holds less.
     ///
     /// FXC, DirectX's compiler if there is no DXC, compiles slowly. It has no subgroup operations, and nearly all GPUs with other
-    /// compilers have them.
-    pub(super) fn gpu(kind: DeviceType, subgroup_size: u32) -> AdapterProfile {
+    /// compilers have them. DXC before 1.9 refuses naga's call of the instruction for products of bytes
+    /// (DirectXShaderCompiler's issue 7400).
+    pub(super) fn gpu(kind: DeviceType, subgroup_size: u32, is_dx12: bool) -> AdapterProfile {
         AdapterProfile {
             workgroup: 64,
             invocations_to_fill: 1 << 16,
             workgroup_memory: true,
             sharers: 1,
             u64_pairs: false,
-            packed_dot: true,
+            packed_dot: !is_dx12,
             multiply_adds: 200,
             accumulators: 32,
             compiles_slowly: subgroup_size == 1,

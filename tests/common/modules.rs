@@ -121,7 +121,7 @@ pub fn kinds() -> [Kind; 8] {
         kind("SwiftShader", Noop { name: "SwiftShader", ..software(4) }, false),
         kind("a GPU", gpu(32), false),
         kind("a GPU with cooperative matrices", Noop { cooperative_matrices: true, ..gpu(32) }, false),
-        kind("a GPU without extras", Noop { f16: false, ..gpu(1) }, false),
+        kind("a GPU without extras", Noop { f16: false, dx12: true, ..gpu(1) }, false),
     ]
 }
 

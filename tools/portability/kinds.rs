@@ -21,9 +21,21 @@ fn gpu(subgroup_size: u32, f16: bool) -> Noop {
 }
 
 pub const KINDS: &[Kind] = &[
-    Kind { name: "gpu", noop: || gpu(32, true), no_int64: false, networks_only: false, model: Some("6_6") },
+    Kind {
+        name: "gpu",
+        noop: || Noop { dx12: true, ..gpu(32, true) },
+        no_int64: false,
+        networks_only: false,
+        model: Some("6_6"),
+    },
     // A GPU with FXC, and one without optional features.
-    Kind { name: "gpu-plain", noop: || gpu(1, false), no_int64: false, networks_only: false, model: Some("5_1") },
+    Kind {
+        name: "gpu-plain",
+        noop: || Noop { dx12: true, ..gpu(1, false) },
+        no_int64: false,
+        networks_only: false,
+        model: Some("5_1"),
+    },
     // WARP, Windows' software adapter, with DXC and with FXC.
     Kind {
         name: "warp",

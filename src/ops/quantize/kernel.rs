@@ -128,7 +128,7 @@ impl Op for QuantizedConvolution {
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let g = &self.geometry;
         let batch = io.inputs[0].shape[0];
-        let AdapterProfile { sharers, workgroup, .. } = adapter.profile;
+        let AdapterProfile { sharers, workgroup, packed_dot, .. } = adapter.profile;
         let tile = self.tile(adapter, sharers, io.budget.dynamic);
         let strips = batch * g.output[0] * g.output[1].div_ceil(tile.columns);
         let down = g.groups * g.out_per_group.div_ceil(tile.channels);
@@ -147,6 +147,9 @@ impl Op for QuantizedConvolution {
         let mut kernel = unsigned_all(kernel, ["STORE_OUT", "SHARERS", "WORKGROUP"], [stored, sharers, workgroup]);
         if sharers > 1 {
             kernel = kernel.hook("shared_word", "return subgroupShuffle(word, lane);");
+        }
+        if !packed_dot {
+            kernel = kernel.hook("product", "return dot(unpack4xI8(left), unpack4xI8(right));");
         }
         if self.bytes {
             kernel = kernel.alias("Element", "u32").hook("store_output", "output[index] = Element(value);");
