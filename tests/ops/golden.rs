@@ -60,7 +60,7 @@ fn failures(device: &Device, files: &[PathBuf]) -> (usize, Vec<String>) {
                 Verdict::Passed => {}
                 // Only a computed value may differ.
                 Verdict::Failed(what) if (is_different || flushes) && what.contains("expected") => {}
-                Verdict::Failed(what) | Verdict::Unsupported(what) => failures.push(format!("{}: {what}", case.name)),
+                Verdict::Failed(what) | Verdict::Unsupported(what) => failures.push(format!("{name}: {what}")),
             }
         }
     }

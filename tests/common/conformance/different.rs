@@ -97,8 +97,20 @@ const ZEROS: &[Reason] = &[
 ];
 
 /// Values that differ if a driver flushes subnormal numbers to 0, as Vulkan allows: SwiftShader does.
-const SUBNORMALS: &[Reason] =
-    &[("the slope of |x| is that of 0", "pointwise_specials/abs.0 half_pointwise_specials/abs.0")];
+const SUBNORMALS: &[Reason] = &[
+    (
+        "the slope is that of 0",
+        "pointwise_specials/abs.0 half_pointwise_specials/abs.0 pointwise_specials/clamp.0
+         pointwise_specials/leaky_relu.0 pointwise_specials/log2.0 pointwise_specials/relu.0 pointwise_specials/relu6.0
+         pointwise_specials/selu.0 reduction_specials/norm.12",
+    ),
+    (
+        "the value is that of 0",
+        "pointwise_specials/ceil.0 pointwise_specials/floor.0 pointwise_specials/mul.0 pointwise_specials/sqrt.0
+         reduction_specials/count_nonzero.8 reduction_specials/count_nonzero.9",
+    ),
+    ("it equals 0, so both get half", "pointwise_specials/maximum.0 pointwise_specials/minimum.0"),
+];
 
 fn lists(reasons: &[Reason], name: &str) -> bool {
     reasons.iter().any(|(_, cases)| cases.split_whitespace().any(|case| case == name))
