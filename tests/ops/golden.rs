@@ -157,10 +157,10 @@ fn a_wrong_value_a_wrong_shape_and_a_missing_error_are_seen() {
     assert_eq!(failures_of(name, &wrong).len(), 1);
     // An error that must come and does not.
     let wrong = changed(&bytes, "raises", "false", "true ");
-    assert_eq!(failures_of(name, &wrong), ["matmul.0: must be an error, and was none"]);
+    assert_eq!(failures_of(name, &wrong), ["matmul/matmul.0: must be an error, and was none"]);
     // An operation that does not exist.
     let wrong = changed(&bytes, "op\\", "matmul", "matmux");
-    assert_eq!(failures_of(name, &wrong), ["matmul.0: operation matmux"]);
+    assert_eq!(failures_of(name, &wrong), ["matmul/matmul.0: operation matmux"]);
 }
 
 #[test]
@@ -188,9 +188,9 @@ fn another_type_of_a_result_is_seen() {
     let (half, single) = (half::f16::from_f32(1.0).to_le_bytes(), 1f32.to_le_bytes());
     let of_halves = |op: &str, result| failures_of_case(&format!(r#""op": "{op}""#), (Dtype::F16, &half), result);
     assert!(of_halves("mul", (Dtype::F16, &half)).is_empty());
-    assert_eq!(of_halves("mul", (Dtype::F32, &single)), ["x: out.0: expected [1] f32, got [1] f16"]);
+    assert_eq!(of_halves("mul", (Dtype::F32, &single)), ["x/x: out.0: expected [1] f32, got [1] f16"]);
     assert!(of_halves("eq", (Dtype::BOOL, &[1])).is_empty());
-    assert_eq!(of_halves("eq", (Dtype::I32, &1i32.to_le_bytes())), ["x: out.0: expected [1] i32, got [1] bool"]);
+    assert_eq!(of_halves("eq", (Dtype::I32, &1i32.to_le_bytes())), ["x/x: out.0: expected [1] i32, got [1] bool"]);
 }
 
 #[test]
