@@ -3,7 +3,7 @@
 use crate::common::adapter;
 use serde_json::Value;
 use wgrad::models::detection::*;
-use wgrad::{BackwardOptions, BoxFormat, Device, Result, Tensor};
+use wgrad::{BackwardOptions, BoxFormat, Device, Result, RoiAlignOptions, Tensor};
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("../golden/detection_parts.json")).unwrap()
@@ -175,6 +175,11 @@ fn transforms_are_torchvisions() -> Result<()> {
         for (image, &[height, width]) in batch.image_sizes.iter().enumerate() {
             let mask = moved_masks.narrow(0, image, 1)?.narrow(2, 0, height)?.narrow(3, 0, width)?;
             assert_near(&mask, &golden["moved_masks"][image]);
+            // A region of the whole image sees no padding.
+            let [right, bottom] = [width, height].map(|side| side as f64);
+            let whole = Tensor::from_f64(&device, &[0.0, 0.0, 0.0, right, bottom], &[1, 5])?;
+            let of = |mask: &Tensor| mask.roi_align(&whole, 4, &RoiAlignOptions::default());
+            assert_near(&of(&moved_masks.narrow(0, image, 1)?)?, &Value::from(of(&mask)?.to_f64()?));
         }
         let scores = Tensor::ones(&device, &[count, 2])?;
         let found =

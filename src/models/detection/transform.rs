@@ -76,7 +76,7 @@ impl ImageTransform {
         let original = size_of(images)?;
         let size = self.resized(original);
         let count = images.shape()[0];
-        let resized = pad(&self.prepare(images, size)?, size.map(|side| self.padded(side)))?;
+        let resized = pad(&self.prepare(images, size)?, size.map(|side| self.padded(side)), ZEROS)?;
         Ok(ImageList { tensors: resized, image_sizes: vec![size; count], original_image_sizes: vec![original; count] })
     }
 
@@ -90,7 +90,7 @@ impl ImageTransform {
         let original_image_sizes: Vec<[usize; 2]> = whole.iter().map(size_of).collect::<Result<_>>()?;
         let image_sizes: Vec<[usize; 2]> = original_image_sizes.iter().map(|&size| self.resized(size)).collect();
         let largest = [0, 1].map(|d| self.padded(image_sizes.iter().map(|size| size[d]).max().unwrap_or(0)));
-        let padded = |(image, &size): (&Tensor, &[usize; 2])| pad(&self.prepare(image, size)?, largest);
+        let padded = |(image, &size): (&Tensor, &[usize; 2])| pad(&self.prepare(image, size)?, largest, ZEROS);
         let padded: Vec<Tensor> = whole.iter().zip(&image_sizes).map(padded).collect::<Result<_>>()?;
         Ok(ImageList {
             tensors: Tensor::cat(&padded.iter().collect::<Vec<_>>(), 0)?,
@@ -188,13 +188,15 @@ impl ImageList {
         Tensor::from_slice(device, ratios.as_flattened(), &[ratios.len(), 1, 2])
     }
 
-    /// Masks `[N, M, H, W]` resized with their images.
+    /// Masks `[N, M, H, W]` resized with their images. Their edge repeats in the padding: torchvision's masks have none, and a
+    /// region that ends at the edge sees the last pixel up to its end.
     #[track_caller]
     fn masks(&self, masks: &Tensor) -> Result<Tensor> {
         let mut resized = Vec::new();
         for (image, (original, &size)) in self.original_image_sizes.iter().zip(&self.image_sizes).enumerate() {
             let mask = masks.narrow(0, image, 1)?.narrow(2, 0, original[0])?.narrow(3, 0, original[1])?;
-            resized.push(pad(&resize(&mask, size, InterpolateMode::Nearest)?, self.size())?);
+            let mask = resize(&mask, size, InterpolateMode::Nearest)?;
+            resized.push(pad(&mask, self.size(), PadMode::Replicate)?);
         }
         Tensor::cat(&resized.iter().collect::<Vec<_>>(), 0)
     }
@@ -228,12 +230,14 @@ fn resize(images: &Tensor, size: [usize; 2], mode: InterpolateMode) -> Result<Te
     images.interpolate(&InterpolateOptions::default().size(size).mode(mode))
 }
 
-/// Zeros at the right and at the bottom up to a size.
+const ZEROS: PadMode = PadMode::Constant(0.0);
+
+/// Padding at the right and at the bottom up to a size.
 #[track_caller]
-fn pad(images: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+fn pad(images: &Tensor, size: [usize; 2], mode: PadMode) -> Result<Tensor> {
     let [height, width] = [2, 3].map(|d| size[d - 2].saturating_sub(images.shape()[d]));
     if [height, width] == [0; 2] {
         return Ok(images.clone());
     }
-    images.pad(&[0, nearest(width), 0, nearest(height)], PadMode::Constant(0.0))
+    images.pad(&[0, nearest(width), 0, nearest(height)], mode)
 }
