@@ -135,6 +135,8 @@ struct Recorder {
     unknown: Option<Error>,
     /// Bytes of host memory that the recording may take, if the device's options say so.
     budget: Option<usize>,
+    /// True if the next plan computes a part of a recording that has grown long.
+    is_cut: bool,
 }
 
 impl Recorder {
@@ -353,8 +355,12 @@ impl Device {
     fn compute(&self, roots: impl Iterator<Item = Arc<Node>>, marker: &mut Marker) -> Result<()> {
         self.check()?;
         let mut effects = std::mem::take(&mut marker.effects);
-        std::mem::swap(&mut effects, &mut self.inner.recorder.lock().effects);
         let mut schedule = std::mem::take(&mut marker.schedule);
+        {
+            let mut recorder = self.inner.recorder.lock();
+            std::mem::swap(&mut effects, &mut recorder.effects);
+            schedule.is_cut = std::mem::take(&mut recorder.is_cut);
+        }
         schedule.fill(roots.chain(effects.drain(..).filter_map(|effect| effect.upgrade())), marker);
         let result = if schedule.is_empty() { Ok(()) } else { self.inner.executor.execute(&schedule) };
         match result {
@@ -427,7 +433,11 @@ impl Device {
         drop(recorder);
         drop(looked_at);
         if is_long {
+            // So are this plan and the one that computes the rest.
+            let cut = || self.inner.recorder.lock().is_cut = true;
+            cut();
             self.flush_in_passing();
+            cut();
         }
     }
 

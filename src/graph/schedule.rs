@@ -28,6 +28,8 @@ pub(crate) struct Schedule {
     remembered: Vec<bool>,
     /// True if nothing holds a source once this flush is done, so that its buffer may be overwritten.
     pub dying: Vec<bool>,
+    /// True if these are a part of a recording that grew long.
+    pub is_cut: bool,
     /// True if the node keeps its edges, for a gradient that is still to be taken.
     retains: Vec<bool>,
     /// For each node the number of edges to it, and for each node and each source the number of those that this flush drops.

@@ -54,7 +54,7 @@ pub(in crate::plan) fn family(schedule: &Schedule) -> u64 {
 /// The key of a schedule in the plan cache. Each call's part of it was computed when the call was recorded.
 pub(in crate::plan) fn fingerprint(schedule: &Schedule) -> Fingerprint {
     let mut state = Fingerprinter::new();
-    write_sources(schedule, &mut state);
+    write_context(schedule, &mut state);
     for (i, node) in schedule.nodes.iter().enumerate() {
         state.write_fingerprint(node.structure);
         let edges = &schedule.edges[i];
@@ -75,7 +75,7 @@ pub(in crate::plan) fn fingerprint(schedule: &Schedule) -> Fingerprint {
 pub(in crate::plan) fn structure(schedule: &Schedule, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.clear();
     let mut state = Bytes(bytes);
-    write_sources(schedule, &mut state);
+    write_context(schedule, &mut state);
     for (i, node) in schedule.nodes.iter().enumerate() {
         write_operation(&*node.op, &mut state);
         node.outputs.iter().for_each(|output| output.write_structure(&mut state));
@@ -85,7 +85,8 @@ pub(in crate::plan) fn structure(schedule: &Schedule, mut bytes: Vec<u8>) -> Vec
     state.0
 }
 
-fn write_sources(schedule: &Schedule, state: &mut impl Hasher) {
+fn write_context(schedule: &Schedule, state: &mut impl Hasher) {
+    state.write_u8(u8::from(schedule.is_cut));
     for (i, source) in schedule.sources.iter().enumerate() {
         source.layout().write_structure(state);
         state.write_u8(u8::from(schedule.dying[i]));

@@ -316,7 +316,7 @@ impl<'a> Assigner<'a> {
 
     /// The units with more launches than the plan should have, by their position, and what they should stay within.
     pub fn launch_budgets(&self) -> Vec<(usize, Budget)> {
-        let Some(launches) = launches::budget(&self.launches) else { return Vec::new() };
+        let Some(launches) = launches::budget(&self.launches, self.wiring.schedule.is_cut) else { return Vec::new() };
         let units = self.launches.iter().enumerate().filter(|(_, taken)| **taken > launches);
         units.map(|(unit, _)| (unit, Budget { launches, ..Budget::default() })).collect()
     }

@@ -1,15 +1,15 @@
 //! Bounds the launches of a plan: each costs the host microseconds, however little it does.
 
-/// A plan with no more launches is left as it is.
+/// A plan with no more launches is left as it is, unless it is a part of a longer one.
 const FEW: usize = 256;
 
 /// Launches that a larger plan may take per unit.
 const PER_UNIT: usize = 2;
 
 /// The most launches that any unit should take, so that together they take no more than a plan may; `None` if they do
-/// already. `launches` are those of each unit now.
-pub(in crate::plan) fn budget(launches: &[usize]) -> Option<usize> {
-    let bound = FEW.max(PER_UNIT * launches.len());
+/// already. `launches` are those of each unit now; the parts of a long recording together may take what it would take whole.
+pub(in crate::plan) fn budget(launches: &[usize], is_cut: bool) -> Option<usize> {
+    let bound = if is_cut { 0 } else { FEW }.max(PER_UNIT * launches.len());
     let total = |most: usize| launches.iter().map(|&taken| taken.min(most)).sum::<usize>();
     let largest = launches.iter().copied().max().unwrap_or(0);
     if total(largest) <= bound {
@@ -24,13 +24,15 @@ mod tests {
 
     #[test]
     fn those_with_the_most_launches_do_with_less() {
-        assert_eq!(budget(&[]), None);
-        assert_eq!(budget(&[200, 55, 1]), None);
+        assert_eq!(budget(&[], false), None);
+        assert_eq!(budget(&[200, 55, 1], false), None);
         // 128 and 127, or 127 each.
-        assert_eq!(budget(&[200, 150, 1]), Some(127));
-        assert_eq!(budget(&[200, 56, 1]), Some(199));
+        assert_eq!(budget(&[200, 150, 1], false), Some(127));
+        assert_eq!(budget(&[200, 56, 1], false), Some(199));
         // 200 units may take 400.
-        assert_eq!(budget(&[&[1; 198][..], &[101, 101]].concat()), None);
-        assert_eq!(budget(&[&[1; 198][..], &[301, 10]].concat()), Some(192));
+        assert_eq!(budget(&[&[1; 198][..], &[101, 101]].concat(), false), None);
+        assert_eq!(budget(&[&[1; 198][..], &[301, 10]].concat(), false), Some(192));
+        assert_eq!(budget(&[200, 55, 1], true), Some(2));
+        assert_eq!(budget(&[3, 2, 1], true), None);
     }
 }
