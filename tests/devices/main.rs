@@ -1,4 +1,4 @@
-//! Devices: opening, losing, debugging, profiling and tuning them.
+//! Devices: opening, losing, debugging, profiling and tuning them, and programs of bug reports.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -6,4 +6,5 @@ mod common;
 mod debug;
 mod device;
 mod profile;
+mod reports;
 mod tune;
