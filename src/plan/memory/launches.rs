@@ -6,10 +6,15 @@ const FEW: usize = 256;
 /// Launches that a larger plan may take per unit.
 const PER_UNIT: usize = 2;
 
+/// A part of a longer plan may take one launch less for so many units, so that a part whose whole would take too many does
+/// with less as well: parts have more units for the same work.
+const UNITS_OF_PART: usize = 5;
+
 /// The most launches that any unit should take, so that together they take no more than a plan may; `None` if they do
 /// already. `launches` are those of each unit now; the parts of a long recording together may take what it would take whole.
 pub(in crate::plan) fn budget(launches: &[usize], is_cut: bool) -> Option<usize> {
-    let bound = if is_cut { 0 } else { FEW }.max(PER_UNIT * launches.len());
+    let most = PER_UNIT * launches.len();
+    let bound = if is_cut { most - launches.len() / UNITS_OF_PART } else { FEW.max(most) };
     let total = |most: usize| launches.iter().map(|&taken| taken.min(most)).sum::<usize>();
     let largest = launches.iter().copied().max().unwrap_or(0);
     if total(largest) <= bound {
@@ -34,5 +39,6 @@ mod tests {
         assert_eq!(budget(&[&[1; 198][..], &[301, 10]].concat(), false), Some(192));
         assert_eq!(budget(&[200, 55, 1], true), Some(2));
         assert_eq!(budget(&[3, 2, 1], true), None);
+        assert_eq!(budget(&[2; 10], true), Some(1));
     }
 }
