@@ -354,6 +354,20 @@ fn planted_bugs_are_caught() {
     assert!(seen.starts_with("second order"), "{seen}");
 }
 
+/// PyTorch's gradients of `x^y`, where differences meet a pole or an edge of the domain.
+#[test]
+fn powers_of_zero_have_pytorchs_gradients() {
+    for device in [Some(Device::reference()), common::adapter()].into_iter().flatten() {
+        let leaf = |values: &[f32]| Tensor::from_slice(&device, values, &[5]).unwrap().requires_grad();
+        let (x, y) = (leaf(&[0.0, 0.0, 0.0, 2.0, 0.0]), leaf(&[0.0, 1.0, 2.0, 0.0, -1.0]));
+        x.pow(&y).unwrap().sum_all().unwrap().backward().unwrap();
+        assert_eq!(x.grad().unwrap().to_vec::<f32>().unwrap(), [0.0, 1.0, 0.0, 0.0, f32::NEG_INFINITY]);
+        let of_exponent = y.grad().unwrap().to_vec::<f32>().unwrap();
+        assert!((of_exponent[3] - 2f32.ln()).abs() < 1e-6, "{of_exponent:?}");
+        assert_eq!((&of_exponent[..3], of_exponent[4]), (&[0.0; 3][..], f32::NEG_INFINITY));
+    }
+}
+
 /// Rounding to 16 bits has steps and no slope, so differences can't check it: the gradient passes through, as in PyTorch.
 #[test]
 fn casts_between_floats_pass_gradients_on() {

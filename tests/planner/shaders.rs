@@ -75,6 +75,27 @@ fn texts() -> Vec<(String, String)> {
     files(&["shaders", "src/ops", "src/plan"]).into_iter().map(|(path, text)| (path, without_tests(text))).collect()
 }
 
+/// Groups past 65,535 are in further rows of a grid. Few sizes that a test can compute have any, so the text is looked at.
+#[test]
+fn rows_of_a_grid_are_as_long_as_it_is_wide() {
+    let forms = [
+        "group.x + group.y * groups.x",
+        "group.y * groups.x + group.x",
+        "group.z * groups.x + group.x",
+        "group.z / layers * groups.x + group.x",
+    ];
+    let mut seen = 0;
+    for (path, text) in files(&["shaders"]) {
+        for line in text.lines().map(|line| line.split("//").next().unwrap_or("").replace("workgroup", "group")) {
+            let uses = line.matches("groups.").count();
+            let known: usize = forms.iter().map(|form| line.matches(form).count()).sum();
+            assert_eq!(uses, known, "{path}: {line}");
+            seen += uses;
+        }
+    }
+    assert!(seen > 20, "only {seen} grids");
+}
+
 /// Metal assumes that no float is NaN, and `x != x` may be false then: NaN is found by its bits.
 #[test]
 fn nothing_is_compared_with_itself() {

@@ -8,7 +8,7 @@ from functools import cache
 from draw import ROOT
 
 # Those that run an operation's cases, or a file of golden values, or an operation over many workgroups.
-LIKELIEST = ["ops", "planner"]
+LIKELIEST = ["ops", "planner", "training", "extents"]
 # Those that hold for everything, in the order of what they cost.
 REST = [("wgrad", []), ("ops", []), ("planner", ["fusion::", "loads::", "replay::"]), ("training", ["optim::", "nn::", "models::"]),
         ("devices", ["profile::"]), ("programs", []), ("extents", [])]
@@ -32,7 +32,6 @@ OPERATIONS = {
     "shaders/import/matmul_": ["matmul", "linear", "bmm"],
     "shaders/import/pool_": ["max_pool2d", "avg_pool2d"],
     "shaders/import/roi_": ["roi_align", "roi_pool"],
-    "shaders/import/": ["conv2d", "matmul"],
     "shaders/lib/integer_quotient.wgsl": ["floor_divide", "remainder", "fmod"],
     "shaders/lib/quotient.wgsl": ["div", "remainder", "fmod", "floor_divide"],
     "shaders/lib/pattern.wgsl": ["linspace", "arange", "eye", "tril"],
@@ -47,7 +46,7 @@ OPERATIONS = {
     "shaders/index/scan_": ["scatter_add", "sort", "masked_select"],
     "shaders/index/scatter_": ["scatter", "scatter_add"],
     "src/ops/sort/permute.rs": ["sort", "topk"],
-    "src/ops/pad/": ["flip", "roll", "pad"],
+    "src/ops/shape/pad/": ["flip", "roll", "pad"],
     "src/plan/codegen/u64_pairs": ["add", "mul", "conv2d"],
     "src/plan/": ["sum", "mul", "softmax", "layer_norm", "cross_entropy", "matmul", "argmax", "amax"],
 }
@@ -115,7 +114,7 @@ def operations_of(mutant):
         before = [word for word in re.findall(r'"(\w+)"', text[-1500:]) if word in ops]
         return before[-1:] + sorted(ops - set(before[-1:]))
     # Of equals, what the file is named after.
-    return sorted(ops, key=lambda op: (op not in name, op))
+    return sorted(ops, key=lambda op: (op not in name, op)) or ["conv2d", "matmul"]
 
 
 def files_of(ops):
@@ -129,6 +128,12 @@ def commands(mutant, rest):
     ops = operations_of(mutant)
     files = files_of(set(ops[:12]))
     ops = [op for op in ops if op in with_cases()]
+    if mutant.kind == "planner":
+        yield "planner", ["fusion::", "loads::"], {}
+    if mutant.kind == "template" and "group" in mutant.before:
+        yield "planner", ["rows_of_a_grid"], {}
+    if mutant.file == "shaders/device/bad_index.wgsl":
+        yield "training", ["guard::"], {}
     if mutant.kind == "adjoint":
         yield from (("ops", ["gradients::gradients_agree"], {"WGRAD_TEST_OP": op}) for op in ops[:2])
         yield from (("ops", ["golden::golden_values_on_the_reference"], {"WGRAD_TEST_FILE": file}) for file in files)
@@ -137,8 +142,17 @@ def commands(mutant, rest):
         if re.search(kind, mutant.file):
             yield "ops", [f"kernels::{test}"], {"WGRAD_TEST_OP": ops[0]}
     yield from (("ops", ["kernels::"], {"WGRAD_TEST_OP": op}) for op in ops[:8])
-    if mutant.kind != "adjoint":
-        yield from (("ops", ["golden::golden_values_on_the_adapter", "other_kernels"], {"WGRAD_TEST_FILE": file}) for file in files)
+    if mutant.kind == "adjoint":
+        yield "ops", ["powers_of_zero"], {}
+    else:
+        # As many as the suite runs there.
+        sample = lambda file: "1" if "special" in file else "3"
+        yield from (
+            ("ops", ["golden::golden_values_on_the_adapter", "other_kernels"], {"WGRAD_TEST_FILE": file, "WGRAD_TEST_SAMPLE": sample(file)})
+            for file in files
+        )
+    if mutant.file.startswith("shaders/import/adaptive_"):
+        yield "extents", ["windows::"], {}
     if mutant.file.startswith("shaders/lib/"):
         yield "ops", ["series::"], {}
     # Columns of ones are asked for where the planner joins a bias's gradient to the weight's.

@@ -183,6 +183,9 @@ fn two_dimensions() -> Vec<Case> {
     cases.push(Case::new("conv2d", &[&[1, 1, 1, 2], &[2, 1, 1, 1]], deep).tolerance(720.0).first_order());
     // No channels.
     cases.push(conv([1, 0, 3, 3], [2, 0, 2, 2], plain));
+    // Tiles without a free place, of a GPU's positions and of a software adapter's taps.
+    cases.push(conv([1, 4, 8, 16], [4, 4, 3, 3], same));
+    cases.push(conv([1, 2, 6, 9], [4, 2, 4, 4], plain));
     // Winograd's tiles past both edges, and rows that are not multiples of eight.
     cases.push(conv([2, 64, 15, 22], [64, 64, 3, 3], same).tolerance(66.1).first_order().no_differences());
     cases
