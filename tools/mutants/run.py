@@ -274,7 +274,8 @@ Made by `make mutants`: bugs planted in templates, formulas, gradients and the p
     names = {str(path.relative_to(ROOT / "shaders")) for path in draw.files("template")}
     if rest := sorted(names - {one["file"].removeprefix("shaders/") for one in judged}):
         text += f"\nStill without a mutant: {', '.join(rest)}.\n"
-    by = Counter(re.search(r"(\w+)::", one["by"])[1] for one in found)
+    module = lambda call: (re.search(r"(\w+)::", call) or re.search(r"(\w+)$", call))[1]
+    by = Counter(module(one["by"]) for one in found)
     text += "\nFound by " + ", ".join(f"{name} ({count})" for name, count in by.most_common()) + ".\n"
     last = {"Survived": lambda one: "", "Change nothing": lambda one: reasons[one["key"]],
             "Found": lambda one: f"{one['by']}, {one['seconds']} s"}

@@ -131,7 +131,7 @@ def commands(mutant, rest):
     if mutant.kind == "planner":
         yield "planner", ["fusion::", "loads::"], {}
     if mutant.kind == "template" and "group" in mutant.before:
-        yield "planner", ["rows_of_a_grid"], {}
+        yield "planner", ["shaders::rows_of_a_grid"], {}
     if mutant.file == "shaders/device/bad_index.wgsl":
         yield "training", ["guard::"], {}
     if mutant.kind == "adjoint":
@@ -143,7 +143,7 @@ def commands(mutant, rest):
             yield "ops", [f"kernels::{test}"], {"WGRAD_TEST_OP": ops[0]}
     yield from (("ops", ["kernels::"], {"WGRAD_TEST_OP": op}) for op in ops[:8])
     if mutant.kind == "adjoint":
-        yield "ops", ["powers_of_zero"], {}
+        yield "ops", ["gradients::powers_of_zero"], {}
     else:
         # As many as the suite runs there.
         sample = lambda file: "1" if "special" in file else "3"
