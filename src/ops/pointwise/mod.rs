@@ -336,6 +336,7 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
         blend::ROWS,
         compare::ROWS,
         activation::ROWS,
+        piecewise::ROWS,
         probability::ROWS,
     ]
     .into_iter()

@@ -1,18 +1,65 @@
-//! Piecewise activation functions, composed of other operations.
+//! Piecewise activation functions: rows of their own where networks have them in every block, so that the backward pass needs
+//! one value, and others composed of operations.
 
-use super::{activation, apply};
+use super::arithmetic::NOT_A_NUMBER;
+use super::{Row, activation, apply};
 use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, ascribe_to_caller};
+use crate::graph::{Tensor, Vjp, ascribe_to_caller};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 
-/// Maps `x` from -3 to 3 linearly to 0 to 6, and clamps it further out.
+pub(super) const ROWS: &[&Row] = &[&RELU6, &HARDSIGMOID, &HARDSWISH];
+
+/// `g` where the result is strictly between 0 and `most`, where it grows with its input. The next layer keeps the result anyway.
 #[track_caller]
-fn ramp(x: &Tensor) -> Result<Tensor> {
-    (x + 3.0)?.clamp(Some(0.0), Some(6.0))
+fn on_ramp(c: &Vjp, g: &Tensor, most: f64) -> Result<Tensor> {
+    let y = c.output(0);
+    y.gt_scalar(0.0)?.logical_and(&y.lt_scalar(most)?)?.where_(g, &g.zeros_like()?)
 }
+
+static RELU6: Row = Row::float(
+    "relu6",
+    1,
+    "select(clamp({0}, F(0.0), F(6.0)), {0}, not_a_number({0}))",
+    |x| x[0].clamp(0.0, 6.0),
+    |c| Ok(vec![c.of(0, |g| on_ramp(c, &g, 6.0))?]),
+)
+.library(NOT_A_NUMBER)
+.domain(&[(-4.0, 8.0)])
+.kinks(&[0.0, 6.0])
+.first_order();
+
+static HARDSIGMOID: Row = Row::float(
+    "hardsigmoid",
+    1,
+    "select(clamp({0} + F(3.0), F(0.0), F(6.0)) / F(6.0), {0}, not_a_number({0}))",
+    |x| (x[0] + 3.0).clamp(0.0, 6.0) / 6.0,
+    |c| Ok(vec![c.of(0, |g| on_ramp(c, &(&g / 6.0)?, 1.0))?]),
+)
+.library(NOT_A_NUMBER)
+.domain(&[(-4.0, 4.0)])
+.kinks(&[-3.0, 3.0])
+.first_order();
+
+static HARDSWISH: Row = Row::float(
+    "hardswish",
+    1,
+    "({0} * (clamp({0} + F(3.0), F(0.0), F(6.0)) / F(6.0)))",
+    |x| x[0] * ((x[0] + 3.0).clamp(0.0, 6.0) / 6.0),
+    |c| {
+        let x = c.input(0);
+        Ok(vec![c.of(0, |g| {
+            let slope = ((x / 3.0)? + 0.5)?;
+            let above = x.ge_scalar(3.0)?.where_(&g, &(&g * &slope)?)?;
+            x.le_scalar(-3.0)?.where_(&g.zeros_like()?, &above)
+        })?])
+    },
+)
+.domain(&[(-4.0, 4.0)])
+.kinks(&[-3.0, 3.0])
+.first_order();
 
 impl Tensor {
     /// `x` clamped to `min_val` and `max_val` (PyTorch's defaults: -1 and 1). The gradient is 0 at the bounds and beyond.
@@ -36,7 +83,7 @@ impl Tensor {
     #[track_caller]
     pub fn relu6(&self) -> Result<Tensor> {
         self.numbers("relu6", [])?;
-        self.clamp(Some(0.0), Some(6.0))
+        if self.dtype().is_float() { apply(&RELU6, &[self]) } else { self.clamp(Some(0.0), Some(6.0)) }
     }
 
     /// `min(max(x + 3, 0), 6) / 6`.
@@ -45,8 +92,7 @@ impl Tensor {
     /// [`Error::WrongDType`] for types other than floats.
     #[track_caller]
     pub fn hardsigmoid(&self) -> Result<Tensor> {
-        self.floats("hardsigmoid")?;
-        ramp(self)? / 6.0
+        apply(&HARDSIGMOID, &[self])
     }
 
     /// `x min(max(x + 3, 0), 6) / 6`.
@@ -55,8 +101,7 @@ impl Tensor {
     /// [`Error::WrongDType`] for types other than floats.
     #[track_caller]
     pub fn hardswish(&self) -> Result<Tensor> {
-        self.floats("hardswish")?;
-        self * (ramp(self)? / 6.0)
+        apply(&HARDSWISH, &[self])
     }
 
     /// `x` where it is above 0, `weight x` elsewhere. The weight is learned: `[1]` or `[]`, or `[C]` with one for
@@ -211,9 +256,6 @@ pub(super) fn cases() -> Vec<Case> {
         }
     };
     add("hardtanh", &[-1.0, 1.5], |x| x.hardtanh(-1.0, 1.5));
-    add("relu6", &[0.0, 6.0], |x| x.relu6());
-    add("hardsigmoid", &[-3.0, 3.0], |x| x.hardsigmoid());
-    add("hardswish", &[-3.0, 3.0], |x| x.hardswish());
     add("selu", &[0.0], |x| x.selu());
     add("celu", &[0.0], |x| x.celu(0.75));
     add("tanhshrink", &[], |x| x.tanhshrink());
