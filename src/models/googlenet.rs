@@ -167,6 +167,10 @@ impl Module for GoogLeNet {
             inception4e, inception5a, inception5b, aux1, aux2, dropout, fc
         ]
     }
+    fn auxiliary_outputs(&self, input: &Tensor) -> Result<Vec<Tensor>> {
+        let GoogLeNetOutputs { aux1, aux2, .. } = self.outputs(input)?;
+        Ok([aux1, aux2].into_iter().flatten().collect())
+    }
 }
 
 /// An Inception module, from the numbers in the paper's table.

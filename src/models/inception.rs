@@ -164,6 +164,9 @@ impl Module for InceptionV3 {
         children.extend(nn::children![self; dropout, fc]);
         children
     }
+    fn auxiliary_outputs(&self, input: &Tensor) -> Result<Vec<Tensor>> {
+        Ok(self.outputs(input)?.aux.into_iter().collect())
+    }
 }
 
 /// Branches of convolutions, whose results are concatenated.

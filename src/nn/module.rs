@@ -83,6 +83,15 @@ pub trait Module: AsModule + Send + Sync {
         None
     }
 
+    /// Outputs that training alone reads, such as those of auxiliary classifiers, whose inputs are [cut](crate::compress::channels)
+    /// along.
+    ///
+    /// # Errors
+    /// Those of the operations they are made of.
+    fn auxiliary_outputs(&self, _: &Tensor) -> Result<Vec<Tensor>> {
+        Ok(Vec::new())
+    }
+
     /// The output for an input.
     ///
     /// # Errors
@@ -365,6 +374,9 @@ macro_rules! pointers {
                 }
                 fn weighted(&self) -> Option<Weighted<'_>> {
                     (**self).weighted()
+                }
+                fn auxiliary_outputs(&self, input: &Tensor) -> Result<Vec<Tensor>> {
+                    (**self).auxiliary_outputs(input)
                 }
                 fn type_name(&self) -> String {
                     (**self).type_name()

@@ -16,9 +16,12 @@ fn image(device: &Device, shape: &[usize]) -> Tensor {
     tensor(device, "image", shape)
 }
 
+/// The outputs, and those of auxiliary classifiers.
 fn answers(net: &dyn Module, x: &Tensor) -> Vec<f64> {
     net.eval();
-    no_grad(|| net.forward(x)).unwrap().to_f64().unwrap()
+    let mut outputs = no_grad(|| net.auxiliary_outputs(x)).unwrap();
+    outputs.push(no_grad(|| net.forward(x)).unwrap());
+    outputs.iter().flat_map(|output| output.to_f64().unwrap()).collect()
 }
 
 fn close(got: &[f64], expected: &[f64], what: &str) {
@@ -72,32 +75,47 @@ fn a_smaller_network_answers_as_the_masked_one() {
     stays_the_same("resnet8 by scale", &CifarResNet::new(&s(), &resnet8).unwrap(), &[1, 3, 8, 8], &global);
 }
 
-/// Networks that take the reference seconds.
-#[test]
-fn smaller_networks_of_full_size_answer_as_the_masked_ones() {
+/// Networks by name for images of a size, which take the reference seconds each.
+fn of_full_size(size: usize, names: &[&str]) {
     if std::env::var_os("WGRAD_TEST_ALL").is_none() {
         return;
     }
-    let device = &Device::reference();
-    let half = ChannelOptions::default();
-    let shape = [1, 3, 32, 32];
-    let names = [
-        "resnet18",
-        "resnet20",
-        "vgg11",
-        "vgg11_bn",
-        "mobilenet_v2",
-        "densenet121",
-        "squeezenet1_1",
-        "googlenet",
-        "cifar_cnn",
-    ];
     for name in names {
-        let options = ModelOptions::default().classes(10).channels(3).size(32);
-        let net = models::by_name(name, &Scope::new(device), &options).unwrap();
-        let shape = if name == "squeezenet1_1" { [1, 3, 64, 64] } else { shape };
-        stays_the_same(name, &net, &shape, &half);
+        let options = ModelOptions::default().classes(10).channels(3).size([size; 2]);
+        let has_auxiliary = name.starts_with("deeplab") || name.starts_with("fcn");
+        let options = if has_auxiliary { options.set("aux_loss", 1.0) } else { options };
+        let net = models::by_name(name, &Scope::new(&Device::reference()), &options).unwrap();
+        stays_the_same(name, &net, &options.images(1), &ChannelOptions::default());
     }
+}
+
+// Together a network of each of torchvision's families of classifiers and of segmenters.
+#[test]
+fn residual_networks_of_full_size_answer_as_the_masked_ones() {
+    of_full_size(32, &["cbam_resnet18", "preact_resnet20", "regnet_x_400mf", "regnet_y_400mf", "resnet18", "resnet20"]);
+    of_full_size(32, &["resnext50_32x4d", "se_resnet18", "wide_resnet50_2"]);
+    of_full_size(64, &["fcn_resnet50"]);
+}
+
+#[test]
+fn mobile_networks_of_full_size_answer_as_the_masked_ones() {
+    of_full_size(32, &["efficientnet_b0", "efficientnet_v2_s", "mnasnet0_5", "mobilenet_v1", "mobilenet_v2"]);
+    of_full_size(32, &["mobilenet_v3_small", "shufflenet_v2_x1_0"]);
+    of_full_size(64, &["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large", "squeezenet1_1"]);
+}
+
+#[test]
+fn plain_and_branching_networks_of_full_size_answer_as_the_masked_ones() {
+    of_full_size(32, &["cifar_cnn", "densenet121", "googlenet", "unet", "vgg11_bn"]);
+    of_full_size(64, &["alexnet"]);
+    of_full_size(299, &["inception_v3"]);
+}
+
+#[test]
+fn networks_with_attention_of_full_size_answer_as_the_masked_ones() {
+    of_full_size(32, &["convnext_tiny"]);
+    of_full_size(64, &["swin_t", "vit_b_32"]);
+    of_full_size(224, &["maxvit_t"]);
 }
 
 /// Everything that can be between two layers: groups, depthwise with a multiplier, transposed products, channels that a norm, a
@@ -274,6 +292,38 @@ fn a_smaller_network_trains_on() {
     assert_eq!(sparsity(&prunable(&net)).unwrap(), share);
 }
 
+/// A network whose map in the middle another classifier reads in training.
+struct Tapped {
+    body: Conv2d,
+    tap: Linear,
+    head: Conv2d,
+}
+
+impl Module for Tapped {
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        self.head.forward(&self.body.forward(x)?.relu()?)?.mean([2, 3])
+    }
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; body, tap, head]
+    }
+    fn auxiliary_outputs(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+        Ok(vec![self.tap.forward(&self.body.forward(x)?.relu()?.flatten(1, -1)?)?])
+    }
+}
+
+#[test]
+fn classifiers_that_training_alone_reads_are_cut_along() {
+    let device = Device::reference();
+    let (s, plain) = (Scope::new(&device), Conv2dOptions::default());
+    let net = Tapped {
+        body: Conv2d::new(&s.at("body"), 1, 8, 3, &plain).unwrap(),
+        tap: Linear::new(&s.at("tap"), 8 * 9, 3).unwrap(),
+        head: Conv2d::new(&s.at("head"), 8, 3, 1, &plain).unwrap(),
+    };
+    stays_the_same("tapped", &net, &[2, 1, 5, 5], &ChannelOptions::default());
+    assert_eq!(net.tap.weight.value().shape()[..], [3, 4 * 9]);
+}
+
 /// A layer that training alone would read.
 struct WithAuxiliary {
     body: Linear,
@@ -299,7 +349,7 @@ fn what_cannot_be_told_is_refused() {
     };
     let net =
         WithAuxiliary { body: Linear::new(&s(), 3, 4).unwrap(), head: Linear::new(&s().at("head"), 4, 2).unwrap() };
-    refused(Channels::of(&net, &[1, 3]).map(drop), "head.weight is not read in evaluation");
+    refused(Channels::of(&net, &[1, 3]).map(drop), "head.weight is read in no pass");
     let net = LeNet5::new(&s()).unwrap();
     let channels = Channels::of(&net, &[1, 1, 28, 28]).unwrap();
     refused(channels.choose(&ChannelOptions::default().amount(1.1)).map(drop), "from 0 to 1");

@@ -22,9 +22,9 @@ impl Channels {
             let (shape, mut kept) = (parameter.holds().0, kept(parameter)?);
             for (&(_, axis), places) in axes {
                 let inner: usize = shape[axis + 1..].iter().product();
-                kept.iter_mut()
-                    .enumerate()
-                    .for_each(|(at, kept)| *kept &= !places.contains(&(at / inner % shape[axis])));
+                for slice in kept.chunks_mut(shape[axis] * inner) {
+                    places.iter().for_each(|place| slice[place * inner..][..inner].fill(false));
+                }
             }
             keep(parameter, &kept)?;
         }

@@ -34,8 +34,8 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// Follows the labels of some parameters, whose values are `leaves`, to an output.
-    pub fn new(parameters: &[Parameter], leaves: &[Tensor], output: &Tensor) -> Result<Flow> {
+    /// Follows the labels of some parameters, whose values are `leaves`, to the outputs.
+    pub fn new(parameters: &[Parameter], leaves: &[Tensor], outputs: &[Tensor]) -> Result<Flow> {
         let mut labels = Labels::new();
         let mut starts = BTreeMap::new();
         let mut axes = Vec::new();
@@ -55,8 +55,8 @@ impl Flow {
         let mut known: HashMap<(u64, usize), Axes> = HashMap::new();
         let of_leaf: HashMap<u64, usize> =
             leaves.iter().enumerate().map(|(number, leaf)| (leaf.node.id, number)).collect();
-        for node in nodes(output) {
-            let outputs = match of_leaf.get(&node.id) {
+        for node in nodes(outputs) {
+            let of_node = match of_leaf.get(&node.id) {
                 Some(&number) => {
                     flow.reached[number] = true;
                     vec![flow.axes[number].clone()]
@@ -68,9 +68,9 @@ impl Flow {
                     flow.call(&node, &inputs)?
                 }
             };
-            known.extend(outputs.into_iter().enumerate().map(|(output, axes)| ((node.id, output), axes)));
+            known.extend(of_node.into_iter().enumerate().map(|(output, axes)| ((node.id, output), axes)));
         }
-        for axis in &known[&output.key()] {
+        for axis in outputs.iter().flat_map(|output| &known[&output.key()]) {
             flow.labels.fix(axis);
         }
         Ok(flow)
@@ -90,7 +90,10 @@ impl Flow {
             (Class::Leaf, _) => Ok(outputs.iter().map(fixed).collect()),
             _ if inputs.is_empty() => Ok(outputs.iter().map(free).collect()),
             (Class::View, [(input, axes)]) if name == "expand" => one(expanded(input, axes, &outputs[0])),
-            (Class::View, [..]) => one(self.moved(node, &inputs[..1])?),
+            (Class::View, [(input, axes), ..]) => match permuted(input, axes, &outputs[0]) {
+                Some(axes) => one(axes),
+                None => one(self.moved(node, &inputs[..1])?),
+            },
             (Class::Pointwise(_), [(_, first), rest @ ..]) => {
                 let join = |so_far: Axes, (_, axes): &(&Layout, &Axes)| {
                     so_far.iter().zip(*axes).map(|(one, other)| self.labels.join_axes(one, other)).collect()
@@ -210,10 +213,10 @@ impl Flow {
     }
 }
 
-/// The nodes that a tensor is computed from, itself included, in the order in which they were recorded.
-fn nodes(output: &Tensor) -> Vec<Arc<Node>> {
+/// The nodes that tensors are computed from, their own included, in the order in which they were recorded.
+fn nodes(outputs: &[Tensor]) -> Vec<Arc<Node>> {
     let mut found: BTreeMap<u64, Arc<Node>> = BTreeMap::new();
-    let mut waiting = vec![output.node.clone()];
+    let mut waiting: Vec<Arc<Node>> = outputs.iter().map(|output| output.node.clone()).collect();
     while let Some(node) = waiting.pop() {
         if found.contains_key(&node.id) {
             continue;
@@ -240,6 +243,20 @@ fn expanded(input: &Layout, axes: &Axes, output: &Layout) -> Axes {
         _ => vec![FREE; size],
     };
     output.shape.iter().enumerate().map(of).collect()
+}
+
+/// The axes of a view that shows all elements by the same steps, in another order: without moving the weights of large layers.
+fn permuted(input: &Layout, axes: &Axes, output: &Layout) -> Option<Axes> {
+    if input.shape.numel() != output.shape.numel() {
+        return None;
+    }
+    let known = input.steps(0..input.shape.len());
+    let of = |step: (usize, usize)| match step {
+        (1, _) => Some(unknown(1)),
+        (_, 0) => None,
+        _ => known.iter().position(|other| *other == step).map(|dim| axes[dim].clone()),
+    };
+    output.steps(0..output.shape.len()).into_iter().map(of).collect()
 }
 
 /// A fraction that tells labels from numbers which an operation puts in.

@@ -88,24 +88,33 @@ fn norm_weight(module: &dyn Module) -> Option<Parameter> {
 
 impl Channels {
     /// The channels of a module for an input of this shape, of which the first size should be 1. A forward pass is recorded and
-    /// not computed.
+    /// not computed, and so are its [`auxiliary_outputs`](Module::auxiliary_outputs).
     ///
     /// Channels of the input and of the output are kept. So are channels that an operation treats as a whole (a softmax or a norm
     /// over them, attention), and those that a module splits at fixed numbers.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a module without parameters, or with some that only training reads, such as an auxiliary
-    /// classifier: the inputs of these are unknown. Those of [`forward`](Module::forward).
+    /// [`Error::Invalid`] for a module without parameters, or with some that neither pass reads: the inputs of these are unknown.
+    /// Those of [`forward`](Module::forward) and of `auxiliary_outputs`.
     pub fn of(model: &dyn Module, input: &[usize]) -> Result<Channels> {
         let parameters = model.parameters();
         let first = parameters.first().ok_or_else(|| Error::invalid(OP, "the module has no parameters"))?;
         let input = Tensor::zeros(&first.holds().2, input)?;
         let leaves: Vec<Tensor> = parameters.iter().map(Parameter::value).collect();
-        let output = tracing(|| no_grad(|| model.forward(&input)))?;
-        let mut flow = Flow::new(&parameters, &leaves, &output)?;
+        let outputs = tracing(|| {
+            no_grad(|| {
+                let mut outputs = model.auxiliary_outputs(&input)?;
+                outputs.push(model.forward(&input)?);
+                Ok::<_, Error>(outputs)
+            })
+        })?;
+        let mut flow = Flow::new(&parameters, &leaves, &outputs)?;
         let mut unread = parameters.iter().zip(&flow.reached).filter(|(p, reached)| !p.is_buffer() && !**reached);
         if let Some((parameter, _)) = unread.next() {
-            let rule = format!("{} is not read in evaluation; build the network without its layer", parameter.name());
+            let rule = format!(
+                "{} is read in no pass; build the network without its layer, or list what it computes in auxiliary_outputs",
+                parameter.name()
+            );
             return Err(Error::invalid(OP, rule));
         }
         let filters: BTreeSet<Place> = flow.filters.iter().copied().collect();

@@ -68,6 +68,9 @@ impl Module for Headed {
     fn mode(&self) -> Option<&Mode> {
         Some(&self.mode)
     }
+    fn auxiliary_outputs(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        Ok(self.outputs(images)?.aux.into_iter().collect())
+    }
 }
 
 /// torchvision's `FCNHead`: a convolution of 3 x 3 to a quarter of the channels, dropout, and one of 1 x 1 to the classes.
@@ -103,6 +106,12 @@ macro_rules! headed {
             }
             fn mode(&self) -> Option<&$crate::nn::Mode> {
                 self.net.mode()
+            }
+            fn auxiliary_outputs(
+                &self,
+                images: &$crate::graph::Tensor,
+            ) -> $crate::error::Result<Vec<$crate::graph::Tensor>> {
+                self.net.auxiliary_outputs(images)
             }
         }
     };
