@@ -129,6 +129,25 @@ pub(super) fn leave(module: &dyn Module, input: &Tensor, output: Result<Tensor>)
     }
 }
 
+/// Runs a layer that has more results than its output.
+pub(super) fn observed<T>(
+    module: &dyn Module,
+    input: &Tensor,
+    run: impl FnOnce() -> Result<(Tensor, T)>,
+) -> Result<(Tensor, T)> {
+    if !is_looking() {
+        return run();
+    }
+    enter(module, input)?;
+    match run() {
+        Ok((output, rest)) => Ok((leave(module, input, Ok(output))?, rest)),
+        Err(error) => {
+            leave(module, input, Err(error.clone()))?;
+            Err(error)
+        }
+    }
+}
+
 impl Session<'_> {
     /// The name of a module that the innermost running one runs: that of a child, or else of a module further within. Two modules
     /// without fields may have the same address; they run in the order of their names.

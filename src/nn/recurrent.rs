@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Held, Mode, Module, Scope, parameters};
+use crate::nn::{Held, Mode, Module, Scope, parameters, probe};
 use crate::ops::RecurrentOptions;
 use crate::options::options;
 
@@ -129,6 +129,10 @@ impl Rnn {
     /// # Errors
     /// As [`Tensor::rnn_tanh`].
     pub fn run(&self, input: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+        probe::observed(self, input, || self.outputs(input, state))
+    }
+
+    fn outputs(&self, input: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
         let state = state.map_or_else(|| zeros(input, &self.options, self.hidden_size), |state| Ok(state.clone()))?;
         let (weights, options) = (values(&self.weights), call(&self.options, self.mode.is_training()));
         let weights: Vec<&Tensor> = weights.iter().collect();
@@ -178,6 +182,10 @@ impl Gru {
     /// # Errors
     /// As [`Tensor::gru`].
     pub fn run(&self, input: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+        probe::observed(self, input, || self.outputs(input, state))
+    }
+
+    fn outputs(&self, input: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
         let state = state.map_or_else(|| zeros(input, &self.options, self.hidden_size), |state| Ok(state.clone()))?;
         let weights = values(&self.weights);
         input.gru(&state, &weights.iter().collect::<Vec<_>>(), &call(&self.options, self.mode.is_training()))
@@ -227,6 +235,10 @@ impl Lstm {
     /// # Errors
     /// As [`Tensor::lstm`].
     pub fn run(&self, input: &Tensor, state: Option<(&Tensor, &Tensor)>) -> Result<(Tensor, (Tensor, Tensor))> {
+        probe::observed(self, input, || self.outputs(input, state))
+    }
+
+    fn outputs(&self, input: &Tensor, state: Option<(&Tensor, &Tensor)>) -> Result<(Tensor, (Tensor, Tensor))> {
         let out = if self.proj_size > 0 { self.proj_size } else { self.hidden_size };
         let (hidden, cell) = match state {
             Some((hidden, cell)) => (hidden.clone(), cell.clone()),
@@ -245,7 +257,7 @@ macro_rules! modules {
         $(
             impl Module for $layer {
                 fn call(&self, input: &Tensor) -> Result<Tensor> {
-                    Ok(self.run(input, None)?.0)
+                    Ok(self.outputs(input, None)?.0)
                 }
                 fn own_parameters(&self) -> Vec<Parameter> {
                     parameters![self; weights]
@@ -332,11 +344,16 @@ impl RnnCell {
     /// # Errors
     /// As [`Tensor::rnn_tanh_cell`].
     pub fn run(&self, input: &Tensor, state: Option<&Tensor>) -> Result<Tensor> {
+        Ok(probe::observed(self, input, || self.outputs(input, state))?.0)
+    }
+
+    fn outputs(&self, input: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, ())> {
         let state = state.map_or_else(|| self.weights.zeros(input), |state| Ok(state.clone()))?;
-        self.weights.with(|weights, biases| match self.nonlinearity {
+        let hidden = self.weights.with(|weights, biases| match self.nonlinearity {
             Nonlinearity::Tanh => input.rnn_tanh_cell(&state, weights, biases),
             Nonlinearity::Relu => input.rnn_relu_cell(&state, weights, biases),
-        })
+        });
+        Ok((hidden?, ()))
     }
 }
 
@@ -361,8 +378,12 @@ impl GruCell {
     /// # Errors
     /// As [`Tensor::gru_cell`].
     pub fn run(&self, input: &Tensor, state: Option<&Tensor>) -> Result<Tensor> {
+        Ok(probe::observed(self, input, || self.outputs(input, state))?.0)
+    }
+
+    fn outputs(&self, input: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, ())> {
         let state = state.map_or_else(|| self.weights.zeros(input), |state| Ok(state.clone()))?;
-        self.weights.with(|weights, biases| input.gru_cell(&state, weights, biases))
+        Ok((self.weights.with(|weights, biases| input.gru_cell(&state, weights, biases))?, ()))
     }
 }
 
@@ -387,6 +408,10 @@ impl LstmCell {
     /// # Errors
     /// As [`Tensor::lstm_cell`].
     pub fn run(&self, input: &Tensor, state: Option<(&Tensor, &Tensor)>) -> Result<(Tensor, Tensor)> {
+        probe::observed(self, input, || self.outputs(input, state))
+    }
+
+    fn outputs(&self, input: &Tensor, state: Option<(&Tensor, &Tensor)>) -> Result<(Tensor, Tensor)> {
         let (hidden, cell) = match state {
             Some((hidden, cell)) => (hidden.clone(), cell.clone()),
             None => (self.weights.zeros(input)?, self.weights.zeros(input)?),
@@ -397,12 +422,11 @@ impl LstmCell {
 
 /// The output for an input after a state of zeros.
 macro_rules! cells {
-    ($($cell:ident, |$state:pat_param| $output:expr;)*) => {
+    ($($cell:ident)*) => {
         $(
             impl Module for $cell {
                 fn call(&self, input: &Tensor) -> Result<Tensor> {
-                    let $state = self.run(input, None)?;
-                    Ok($output)
+                    Ok(self.outputs(input, None)?.0)
                 }
                 fn own_parameters(&self) -> Vec<Parameter> {
                     parameters![self; weights]
@@ -412,8 +436,4 @@ macro_rules! cells {
     };
 }
 
-cells! {
-    RnnCell, |hidden| hidden;
-    GruCell, |hidden| hidden;
-    LstmCell, |(hidden, _)| hidden;
-}
+cells! { RnnCell GruCell LstmCell }

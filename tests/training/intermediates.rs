@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 use wgrad::models::{self, Backbone, ModelOptions, ResNet, ResNetOptions};
-use wgrad::nn::{self, Layer, Linear, Module, Relu, Scope, Sequential};
+use wgrad::nn::{
+    self, GruCell, Layer, Linear, Lstm, LstmCell, Module, Nonlinearity, Relu, Rnn, RnnOptions, Scope, Sequential,
+};
 use wgrad::{Device, DeviceOptions, Error, Noop, Result, Tensor, no_grad};
 
 #[test]
@@ -86,6 +88,66 @@ const FAMILIES: [&str; 22] = [
     "unet",
     "vit_b_32",
 ];
+
+/// Layers that run with a state: an encoder hands its own to a decoder, whose last one a cell goes on from.
+struct Translator {
+    encoder: Lstm,
+    decoder: Lstm,
+    cell: LstmCell,
+    gate: GruCell,
+    plain: Rnn,
+}
+
+impl Module for Translator {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        let (output, (hidden, cell)) = self.encoder.run(input, None)?;
+        let (output, _) = self.decoder.run(&output, Some((&hidden, &cell)))?;
+        let last = output.narrow(0, 4, 1)?.squeeze(0)?;
+        let (hidden, _) = self.cell.run(&last, Some((&hidden.squeeze(0)?, &cell.squeeze(0)?)))?;
+        let hidden = self.gate.run(&last, Some(&hidden))?;
+        Ok(self.plain.run(&output, Some(&hidden.unsqueeze(0)?))?.0)
+    }
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; encoder, decoder, cell, gate, plain]
+    }
+}
+
+#[test]
+fn layers_that_run_with_a_state_are_seen() -> Result<()> {
+    let device = Device::reference();
+    let (scope, options) = (Scope::new(&device), RnnOptions::default());
+    let net = Translator {
+        encoder: Lstm::new(&scope.at("encoder"), 3, 4, &options)?,
+        decoder: Lstm::new(&scope.at("decoder"), 4, 4, &options)?,
+        cell: LstmCell::new(&scope.at("cell"), 4, 4, true)?,
+        gate: GruCell::new(&scope.at("gate"), 4, 4, true)?,
+        plain: Rnn::new(&scope.at("plain"), 4, 4, Nonlinearity::Tanh, &options)?,
+    };
+    let input = Tensor::randn(&device, &[5, 2, 3])?;
+    let mut seen = Vec::new();
+    let mut note = |layer: &Layer<'_>, _: &Tensor, output: &Tensor| {
+        seen.push(format!("{} {}", layer.name, output.shape()));
+        Ok(None)
+    };
+    net.forward_with(&input, &mut note)?;
+    assert_eq!(
+        seen,
+        ["encoder [5, 2, 4]", "decoder [5, 2, 4]", "cell [2, 4]", "gate [2, 4]", "plain [5, 2, 4]", " [5, 2, 4]"]
+    );
+
+    // A probe replaces their outputs, and an error within one is the pass's.
+    let mut blind = |layer: &Layer<'_>, _: &Tensor, output: &Tensor| {
+        Ok(if layer.name == "plain" { Some(output.zeros_like()?) } else { None })
+    };
+    assert!(net.forward_with(&input, &mut blind)?.to_f64()?.iter().all(|&value| value == 0.0));
+    let narrow = Tensor::randn(&device, &[5, 2, 2])?;
+    let mut ignore = |_: &Layer<'_>, _: &Tensor, _: &Tensor| Ok(None);
+    assert_eq!(
+        net.forward_with(&narrow, &mut ignore).unwrap_err().to_string(),
+        net.forward(&narrow).unwrap_err().to_string()
+    );
+    Ok(())
+}
 
 #[test]
 fn every_layer_with_parameters_can_be_asked_for() -> Result<()> {
