@@ -11,6 +11,7 @@ use crate::shape::Shape;
 const NOTHING: f64 = -1e30;
 
 /// Where activations that fall before they grow are least.
+pub(super) const HARDSWISH_MINIMUM: f64 = -1.5;
 pub(super) const SILU_MINIMUM: f64 = -1.278_464_542_761_074;
 pub(super) const GELU_MINIMUM: f64 = -0.751_791_524_693_564_6;
 pub(super) const MISH_MINIMUM: f64 = -1.192_431_214_515_495_2;

@@ -1,6 +1,6 @@
 //! Intervals through single calls.
 
-use super::curves::{GELU_MINIMUM, MISH_MINIMUM, SILU_MINIMUM};
+use super::curves::{GELU_MINIMUM, HARDSWISH_MINIMUM, MISH_MINIMUM, SILU_MINIMUM};
 use crate::error::{Error, Result};
 use crate::graph::{Call, Class, Tensor};
 
@@ -14,7 +14,7 @@ pub struct Interval {
 }
 
 /// Operations that grow with each of their inputs, or take elements of them.
-const GROWING: [&str; 38] = [
+const GROWING: [&str; 40] = [
     "adaptive_avg_pool",
     "adaptive_max_pool",
     "add",
@@ -33,6 +33,7 @@ const GROWING: [&str; 38] = [
     "expm1",
     "floor",
     "gather",
+    "hardsigmoid",
     "late",
     "log",
     "log1p",
@@ -42,6 +43,7 @@ const GROWING: [&str; 38] = [
     "overlap_add",
     "pad",
     "relu",
+    "relu6",
     "round",
     "sigmoid",
     "sign",
@@ -231,6 +233,7 @@ pub(super) fn bounds(call: &Call, inputs: &[Input]) -> Result<Input> {
         ("silu", [Bounded(x)]) => valley(x, SILU_MINIMUM),
         ("gelu", [Bounded(x)]) => valley(x, GELU_MINIMUM),
         ("mish", [Bounded(x)]) => valley(x, MISH_MINIMUM),
+        ("hardswish", [Bounded(x)]) => valley(x, HARDSWISH_MINIMUM),
         (name, _) if GROWING.contains(&name) || matches!(call.op().class(), Class::View) => growing(),
         (name, _) => Err(refused(name, "is not one of those that bounds are known to pass")),
     };
